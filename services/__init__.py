@@ -1,0 +1,1 @@
+"""The four processes. They know nothing of each other but the streams."""
