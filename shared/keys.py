@@ -1,0 +1,73 @@
+"""Names of all streams and keys.
+
+Hash tags keep what one atomic step touches in one cluster slot: ``{BTCUSDT}`` for the data of a
+market, and ``signals`` with ``{signals}`` for emission and delivery.
+"""
+
+SIGNALS = "signals"
+EVENTS = "events:{signals}"
+
+
+def klines(symbol: str, timeframe: str) -> str:
+    """Stream of closed candles, entry ID = close boundary in ms."""
+    return f"klines:{{{symbol}}}:{timeframe}"
+
+
+def indicators(symbol: str) -> str:
+    """Stream of all timeframes merged in event time, entry ID = boundary-rank."""
+    return f"indicators:{{{symbol}}}"
+
+
+def state(symbol: str) -> str:
+    """Snapshot of every indicator (msgpack)."""
+    return f"state:{{{symbol}}}"
+
+
+def owner(symbol: str) -> str:
+    """Parameters of the indicators process that commits now; expires when it is gone."""
+    return f"owner:{{{symbol}}}"
+
+
+def progress(symbol: str) -> str:
+    """Hash: how far each reader of the market's streams has come (reader → entry ID)."""
+    return f"progress:{{{symbol}}}"
+
+
+def market(symbol: str) -> str:
+    """Hash: what the exchange says of the market (assets, tick size, status)."""
+    return f"market:{{{symbol}}}"
+
+
+def board(symbol: str, timeframe: str) -> str:
+    """Hash: the latest factor board of one timeframe, for people."""
+    return f"board:{{signals}}:{symbol}:{timeframe}"
+
+
+def dedup(symbol: str, side: str) -> str:
+    """Hash with TTL: price and event time of the last emitted signal."""
+    return f"dedup:{{signals}}:{symbol}:{side}"
+
+
+def cursor(symbol: str) -> str:
+    """The last evaluated indicators entry."""
+    return f"cursor:{{signals}}:{symbol}"
+
+
+def delivered(channel: str, signal_id: str, recipient: str) -> str:
+    """Delivery ledger with TTL; ``recipient`` is a tag that does not name the person."""
+    return f"delivered:{{signals}}:{channel}:{signal_id}:{recipient}"
+
+
+def deliveries(channel: str) -> str:
+    """Hash: running totals of a channel, for people."""
+    return f"deliveries:{{signals}}:{channel}"
+
+
+def dead(channel: str) -> str:
+    """Stream of dead letters of a channel."""
+    return f"dead:{{signals}}:{channel}"
+
+
+def health(service: str, instance: str) -> str:
+    """Heartbeat hash with TTL."""
+    return f"health:{service}:{instance}"

@@ -1,0 +1,41 @@
+-- Append closed candles to a klines stream, each only if it is the next one (contiguous by
+-- construction, whoever else writes). A reader that fell far behind stops the writer instead of
+-- losing what trimming would take: the exchange's history is the buffer.
+--
+-- KEYS  klines stream, progress hash
+-- ARGV  interval ms, maxlen, lead ms (0 = no limit), then per candle:
+--       boundary ms, number of texts n, n texts (field, value, ...)
+-- Reply {status, appended, duplicates, last boundary}; status: ok | gap | ahead
+local interval, maxlen, lead = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+
+local slowest = nil
+if lead > 0 then
+  for _, position in ipairs(redis.call('HVALS', KEYS[2])) do
+    local at = tonumber(string.match(position, '^(%d+)'))
+    if at and (slowest == nil or at < slowest) then slowest = at end
+  end
+end
+
+local last = nil
+local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if top[1] then last = tonumber(string.match(top[1][1], '^(%d+)')) end
+
+local appended, duplicates, status, at = 0, 0, 'ok', 4
+while ARGV[at] do
+  local boundary, texts = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  if last and boundary <= last then
+    duplicates = duplicates + 1
+  elseif last and boundary ~= last + interval then
+    status = 'gap'
+    break
+  elseif last and slowest and boundary - slowest > lead then
+    status = 'ahead'
+    break
+  else
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', maxlen, ARGV[at] .. '-0',
+               unpack(ARGV, at + 2, at + 1 + texts))
+    last, appended = boundary, appended + 1
+  end
+  at = at + 2 + texts
+end
+return {status, appended, duplicates, last and string.format('%.0f', last) or ''}
