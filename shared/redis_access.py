@@ -1,0 +1,170 @@
+"""One way to Redis for all services: waits through every outage, and says so once.
+
+redis-py's own retries are off, since repeating a write whose reply was lost is only right when the
+write is idempotent; every operation given to ``RedisAccess.patiently`` is (the scripts are, by
+design). ``socket_timeout`` is None, because redis-py otherwise runs each command through
+``asyncio.wait_for``, which can swallow a cancellation on Python 3.11 (python/cpython#86296); the
+deadline is ``asyncio.timeout`` here instead.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ConnectionError as RedisConnectionError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    TimeoutError as RedisTimeoutError,
+)  # fmt: skip
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+COMMAND_TIMEOUT_S = 5.0
+OLDEST_VERSION = (7, 0)
+
+_VERSION_SCRIPT = "return redis.REDIS_VERSION_NUM or 0"  # scripts know their server from 7.0 on
+
+
+class TooOld(RedisError):
+    """The server lacks what streams and scripts of this project need."""
+
+
+def shown_url(url: str) -> str:
+    """The address without user and password, for logs."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return f"unix://{parts.path}"
+    host = parts.hostname or "localhost"
+    return f"{parts.scheme}://{host}:{parts.port or 6379}{parts.path}"
+
+
+def remedy(error: BaseException, url: str) -> str | None:
+    """What is wrong with this Redis and what a person can do; None if waiting cannot help.
+
+    Pure: one table for every kind of outage.
+    """
+    where = f"Redis at {shown_url(url)}"
+    text = str(error)
+    if isinstance(error, TooOld):
+        return f"{where} is too old: install Redis 7.0 or Valkey 8 or newer, or leave redis.url empty"
+    if isinstance(error, BusyLoadingError):
+        return f"{where} is loading its data; this ends by itself"
+    if isinstance(error, AuthenticationError | AuthorizationError) or "NOAUTH" in text:
+        return (
+            f"{where} wants a password, or another one: set redis.url"
+            " (redis://USER:PASSWORD@HOST:PORT/0)"
+        )
+    if isinstance(error, NoPermissionError):
+        return f"{where} refuses a command to this user ({text}): extend the user's ACL"
+    if isinstance(error, ReadOnlyError):
+        return f"{where} is a read-only replica: point redis.url to the primary"
+    if isinstance(error, OutOfMemoryError):
+        return f"{where} is out of memory: raise maxmemory, or lower the streams.*_maxlen settings"
+    if "MISCONF" in text:
+        return f"{where} cannot write to its disk: free some space, see its log"
+    if text.startswith(("BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "UNBLOCKED")):
+        return f"{where} is busy ({text.split(' ')[0]}); this usually ends by itself"
+    if isinstance(error, TimeoutError | RedisTimeoutError):
+        return f"{where} does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused?"
+    if isinstance(error, RedisConnectionError | OSError):
+        return f"{where} cannot be reached ({_cause(error)}): start it, or correct redis.url"
+    return None
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without redis-py's wrapping."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def backoff(first_s: float = 0.05, cap_s: float = 2.0) -> Iterator[float]:
+    """Delays in seconds: doubling up to ``cap_s``, each with up to 50 % of jitter taken off."""
+    delay = first_s
+    while True:
+        yield delay * random.uniform(0.5, 1.0)
+        delay = min(cap_s, delay * 2)
+
+
+class RedisAccess:
+    """A client, its outage state, and the patience to sit outages out.
+
+    Attributes:
+        client: For operations; run them through ``patiently``.
+        trouble: What is wrong at the moment, with the remedy; None while all is well.
+    """
+
+    def __init__(self, url: str, *, name: str) -> None:
+        """Prepare a client for ``url``; nothing connects before the first operation."""
+        self._url = url
+        self.client: Redis = Redis.from_url(
+            url,
+            client_name=name,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=None,
+            socket_connect_timeout=COMMAND_TIMEOUT_S,
+        )
+        self.trouble: str | None = None
+
+    async def patiently(
+        self, operation: Callable[[], Awaitable[T]], timeout: float = COMMAND_TIMEOUT_S
+    ) -> T:
+        """Run an idempotent operation until Redis has answered it.
+
+        Args:
+            operation: Called again after each outage.
+            timeout: Seconds for one try; for a blocking read, its block time is to be added.
+
+        Raises:
+            RedisError: An answer that waiting cannot change (a bug, a key of a wrong type).
+        """
+        delays = backoff()
+        while True:
+            try:
+                async with asyncio.timeout(timeout):
+                    answer = await operation()
+            except (RedisError, OSError) as error:
+                trouble = remedy(error, self._url)
+                if trouble is None:
+                    raise
+                self._note(trouble)
+                await asyncio.sleep(next(delays))
+            else:
+                if self.trouble is not None:
+                    log.info("Redis answers again")
+                    self.trouble = None
+                return answer
+
+    def _note(self, trouble: str) -> None:
+        if trouble != self.trouble:
+            log.error("%s; waiting", trouble)
+            self.trouble = trouble
+
+    async def ready(self) -> None:
+        """Wait until a Redis that is new enough answers."""
+
+        async def check() -> None:
+            version = int(await self.client.eval(_VERSION_SCRIPT, 0))
+            if (version >> 16, version >> 8 & 0xFF) < OLDEST_VERSION:
+                raise TooOld
+
+        await self.patiently(check)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.client.aclose()

@@ -1,0 +1,122 @@
+"""How a service starts and ends: one entry, one cancellation, an end within five seconds.
+
+Cancellation is the only stop signal. SIGTERM and SIGINT cancel the main task; should a library
+swallow that (see ``redis_access``), the cancellation is repeated, and at last the process leaves
+without ceremony, which is safe because nothing is acknowledged before it is done.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+from shared.log import set_up
+from shared.settings import ConfigError, Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+EX_CONFIG = 78
+_REPEAT_CANCEL_S = 1.5
+_GIVE_UP_S = 4.5  # below the five seconds that are promised, and below a supervisor's grace
+
+Serve = Callable[[Settings, str], Coroutine[None, None, None]]
+
+
+def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | None = None) -> int:
+    """Parse arguments, load the configuration, set up logging, and serve until stopped.
+
+    Args:
+        service: Its name in logs and heartbeats.
+        serve: Called with the settings and the instance name; runs until cancelled.
+        extend: Adds the service's own arguments to the parser; its ``serve`` reads them itself.
+
+    Returns:
+        The exit code: 0 after a signal, 78 for a wrong configuration, 1 after a failure.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
+    parser.add_argument("--config", type=Path, help="configuration file (JSON)")
+    parser.add_argument("--instance", default="1", help="name among several of this service")
+    if extend is not None:
+        extend(parser)
+    arguments = parser.parse_args()
+    try:
+        settings = load_settings(arguments.config)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EX_CONFIG
+    set_up(service, settings.logging, redact=settings.secrets)
+    return run(serve(settings, arguments.instance))
+
+
+def run(main: Coroutine[None, None, None]) -> int:
+    """Run ``main`` until it ends or SIGTERM or SIGINT arrives; return the exit code."""
+    try:
+        return asyncio.run(_until_signalled(main))
+    except KeyboardInterrupt:
+        return 0
+
+
+async def _until_signalled(main: Coroutine[None, None, None]) -> int:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(main)
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            log.info("stopping")
+            timer = threading.Timer(_GIVE_UP_S, os._exit, (1,))
+            timer.daemon = True
+            timer.start()
+        task.cancel()
+        loop.call_later(_REPEAT_CANCEL_S, stop)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stopping:
+            raise
+    except BaseException as error:
+        if not (stopping and _only_cancellations(error)):
+            log.exception("ended by an error nobody expected")
+            return 1
+    log.info("stopped")
+    return 0
+
+
+def _only_cancellations(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return all(_only_cancellations(inner) for inner in error.exceptions)
+    return isinstance(error, asyncio.CancelledError)
+
+
+async def finish(step: Awaitable[T]) -> T:
+    """Let a step end that must not be cut (deliver, then record), then obey a cancellation.
+
+    A cancellation that arrives meanwhile is raised after the step has ended.
+    """
+    task = asyncio.ensure_future(step)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.done():
+                break
+            cancelled = error
+        except Exception:  # noqa: BLE001 - it is the step's own, raised by task.result() below
+            break
+    if cancelled is not None:
+        raise cancelled
+    return task.result()
