@@ -1,0 +1,141 @@
+"""A seeded synthetic market: one-minute candles that trend, burst and rest like a real one.
+
+Made for demonstrations and tests. Its turns come with more volume than real ones, so that the scanner's rules fire
+several times a day; nothing learnt from it says anything about a real market. Each day has its own seed, so a
+longer market begins with the same days as a shorter one.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.candles import MINUTE_MS, Candles
+
+MINUTES_PER_DAY = 1440
+TICK = 0.01
+HOME_PRICE = 65_000.0
+
+# Trades seen inside a minute; more of them only make the extremes smoother.
+STEPS = 12
+
+# Standard deviation of a minute's log return at ordinary times: about 2.3 % a day.
+MINUTE_SIGMA = 0.0006
+
+# Log volatility returns to its mean in about two hours, and moves by this much a minute.
+VOLATILITY_MEMORY = 0.992
+VOLATILITY_SHOCK = 0.055
+
+# A trend lasts this many minutes on average, and pushes by up to this share of sigma each minute.
+TREND_MINUTES = 42
+TREND_PUSH = 0.42
+
+# Pull towards the home price per minute, so that a year does not end at zero.
+HOMING = 2e-5
+
+# Ordinary turnover in base units a minute, and how strongly it follows the size of the move.
+TURNOVER = 12.0
+MOVE_TO_VOLUME = 0.55
+
+# A turn multiplies volume by up to this, fading over so many minutes.
+BURST = 3.2
+BURST_MINUTES = 5.0
+
+
+@dataclass(slots=True)
+class _State:
+    """What one day hands to the next."""
+
+    log_price: float
+    log_volatility: float = 0.0
+    push: float = 0.0
+    left: int = 0
+    burst: float = 0.0
+
+
+def generate(seed: int, days: int, start_ms: int) -> Candles:
+    """``days`` * 1440 candles from ``start_ms``, the same for the same seed on every machine."""
+    state = _State(math.log(HOME_PRICE))
+    made = [_day(np.random.PCG64([seed, day]), state) for day in range(days)]
+    opened, high, low, close, volume = np.concatenate(made, axis=1)
+    times = start_ms + MINUTE_MS * np.arange(days * MINUTES_PER_DAY, dtype=np.int64)
+    return Candles(times, opened, high, low, close, volume)
+
+
+def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
+    """One day as shape [5, 1440]: open, high, low, close, volume."""
+    chance = np.random.Generator(bits)
+    n = MINUTES_PER_DAY
+    # Student's t with 5 degrees of freedom: single minutes that nobody expected.
+    tail = np.sqrt(5 / chance.chisquare(5, n)) * math.sqrt(3 / 5)
+    shocks = chance.standard_normal(n) * VOLATILITY_SHOCK
+    steps = chance.standard_normal((n, STEPS)) / math.sqrt(STEPS)
+    turns = chance.random((n, 3))
+    murmur = np.exp(0.35 * chance.standard_normal(n))
+    gaps = np.where(chance.random(n) < 0.5, chance.standard_normal(n) * 0.02, 0.0)
+    busy = _busyness()
+    sigma, push, burst = (np.empty(n) for _ in range(3))
+    for minute in range(n):
+        _advance(state, float(shocks[minute]), turns[minute])
+        sigma[minute] = math.exp(state.log_volatility)
+        push[minute] = state.push
+        burst[minute] = state.burst
+    sigma *= MINUTE_SIGMA * np.sqrt(busy) * tail
+    moves = (steps + (push / STEPS)[:, None]) * sigma[:, None]
+    moves[:, 0] += gaps * sigma
+    path = np.empty(n * STEPS)
+    level = state.log_price
+    home = math.log(HOME_PRICE)
+    for minute, move in enumerate(moves):
+        inside = level + np.cumsum(move) + HOMING * (home - level)
+        path[minute * STEPS : (minute + 1) * STEPS] = inside
+        level = float(inside[-1])
+    before = np.concatenate(([state.log_price], path[STEPS - 1 : -1 : STEPS])) + gaps * sigma
+    state.log_price = level
+    opened = _priced(before)
+    inside = _priced(path).reshape(n, STEPS)
+    close = inside[:, -1]
+    size = np.abs(np.log(close / opened)) / MINUTE_SIGMA + (inside.std(axis=1) / opened) / (
+        MINUTE_SIGMA / 2
+    )
+    volume = TURNOVER * busy * murmur * (0.4 + size) ** MOVE_TO_VOLUME * (1 + burst)
+    return np.stack(
+        (
+            opened,
+            np.maximum(opened, inside.max(axis=1)),
+            np.minimum(opened, inside.min(axis=1)),
+            close,
+            np.maximum(np.round(volume, 5), 0.00001),
+        )
+    )
+
+
+def _advance(state: _State, shock: float, turn: NDArray[np.float64]) -> None:
+    """Move trend, volatility and burst on by one minute."""
+    state.log_volatility = VOLATILITY_MEMORY * state.log_volatility + shock
+    state.burst *= 1 - 1 / BURST_MINUTES
+    state.left -= 1
+    if state.left >= 0:
+        return
+    # A new trend: how long, how strong, and usually the other way.
+    state.left = 8 + int(-math.log(1 - float(turn[0])) * (TREND_MINUTES - 8))
+    strength = TREND_PUSH * (0.3 + float(turn[1]))
+    up = state.push < 0 if turn[2] < 0.75 else state.push >= 0
+    state.push = strength if up else -strength
+    state.burst += BURST * (0.3 + float(turn[1]))
+    state.log_volatility += 0.15
+
+
+def _busyness() -> NDArray[np.float64]:
+    """Activity by minute of the day: quiet before the European morning, loud in the US afternoon."""
+    hour = np.arange(MINUTES_PER_DAY) / 60
+    return (
+        0.45 + 1.1 * np.exp(-(((hour - 15) / 3.5) ** 2)) + 0.35 * np.exp(-(((hour - 8) / 2) ** 2))
+    )
+
+
+def _priced(log_price: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Prices on the tick."""
+    rounded: NDArray[np.float64] = np.round(np.exp(log_price) / TICK) * TICK
+    return np.round(rounded, 2)

@@ -1,0 +1,304 @@
+"""The exchange's REST port: klines, exchangeInfo, time, ping, with weights and error bodies.
+
+The last kline of a page is normally the candle still open, and nothing in it says so.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from sim.clock import Clock
+from sim.frames import kline_page
+from sim.script import Answer, Script
+from sim.tape import TIMEFRAMES, Kline, Tape
+
+DEFAULT_LIMIT = 500
+MAX_LIMIT = 1000
+WEIGHTS = {"exchangeInfo": 20, "klines": 2}
+
+# Other markets that exist, so that a near miss of the symbol has something to be near to.
+MARKETS = (
+    ("BTC", "USDT", "0.01"),
+    ("ETH", "USDT", "0.01"),
+    ("BNB", "USDT", "0.01"),
+    ("SOL", "USDT", "0.01"),
+    ("XRP", "USDT", "0.0001"),
+    ("BTC", "USDC", "0.01"),
+    ("ETH", "USDC", "0.01"),
+    ("BTC", "FDUSD", "0.01"),
+    ("BTC", "EUR", "0.01"),
+    ("ETH", "BTC", "0.00001"),
+)
+
+
+class Refused(Exception):
+    """A request the exchange answers with an error body."""
+
+    def __init__(self, code: int, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A traded pair; ``tick`` is the decimal text of the smallest price step."""
+
+    base: str
+    quote: str
+    tick: str = "0.01"
+
+    @property
+    def symbol(self) -> str:
+        """``BTCUSDT``"""
+        return self.base + self.quote
+
+
+class Rest:
+    """Answers REST requests about one market with candles, and about others without.
+
+    Args:
+        lag_ms: market time by which a freshly closed candle is missing from klines.
+        weight_limit: request weight per wall minute; 0 for none.
+
+    Attributes:
+        answers: scripted answers for the next requests.
+        holes: open times (ms) left out of the next pages.
+    """
+
+    def __init__(
+        self, market: Market, tape: Tape, clock: Clock, *, lag_ms: int = 0, weight_limit: int = 6000
+    ) -> None:
+        self.answers: Script[Answer] = Script()
+        self.holes: Script[Collection[int]] = Script()
+        self.requests = 0
+        self._market = market
+        self._tape = tape
+        self._clock = clock
+        self._lag_ms = lag_ms
+        self._weight = _Weight(weight_limit)
+        self._markets = {m.symbol: m for m in (*(Market(*parts) for parts in MARKETS), market)}
+        self._endpoints: dict[str, Callable[[Mapping[str, str]], bytes]] = {
+            "ping": lambda _: b"{}",
+            "time": lambda _: _json({"serverTime": clock.now_ms}),
+            "exchangeInfo": self._exchange_info,
+            "klines": self._klines,
+        }
+
+    def app(self) -> web.Application:
+        """The routes."""
+        app = web.Application()
+        app.router.add_get("/api/v3/{endpoint}", self._handle)
+        return app
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        self.requests += 1
+        scripted = self.answers.take()
+        if scripted is not None:
+            return await respond(request, scripted)
+        name = request.match_info["endpoint"]
+        endpoint = self._endpoints.get(name)
+        if endpoint is None:
+            return web.Response(status=404)
+        used, retry_after_s = self._weight.spend(WEIGHTS.get(name, 1))
+        headers = {"X-MBX-USED-WEIGHT": str(used), "X-MBX-USED-WEIGHT-1M": str(used)}
+        try:
+            if retry_after_s:
+                headers["Retry-After"] = str(retry_after_s)
+                raise self._weight.refusal()
+            status, body = 200, endpoint(request.query)
+        except Refused as error:
+            status, body = error.status, _json({"code": error.code, "msg": error.message})
+        return web.Response(
+            status=status, body=body, headers=headers, content_type="application/json"
+        )
+
+    def _exchange_info(self, query: Mapping[str, str]) -> bytes:
+        if "symbol" in query and "symbols" in query:
+            raise Refused(-1128, "Combination of optional parameters invalid.")
+        names: list[Any] = list(self._markets)
+        if "symbol" in query:
+            names = [query["symbol"]]
+        elif "symbols" in query:
+            names = _json_list(query["symbols"])
+        if any(name not in self._markets for name in names):
+            raise Refused(-1121, "Invalid symbol.")
+        return _json(
+            {
+                "timezone": "UTC",
+                "serverTime": self._clock.now_ms,
+                "rateLimits": [
+                    _limit("REQUEST_WEIGHT", 1, self._weight.limit or 6000),
+                    _limit("RAW_REQUESTS", 5, 300_000),
+                ],
+                "exchangeFilters": [],
+                "symbols": [_symbol_info(self._markets[name]) for name in names],
+            }
+        )
+
+    def _klines(self, query: Mapping[str, str]) -> bytes:
+        for name in ("symbol", "interval"):
+            if not query.get(name):
+                raise Refused(
+                    -1102,
+                    f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.",
+                )
+        if query["symbol"] not in self._markets:
+            raise Refused(-1121, "Invalid symbol.")
+        if query["interval"] not in TIMEFRAMES:
+            raise Refused(-1120, "Invalid interval.")
+        start_ms, end_ms = _time(query, "startTime"), _time(query, "endTime")
+        limit = _number(query, "limit")
+        if limit is None:
+            limit = DEFAULT_LIMIT
+        if limit < 1:
+            raise Refused(-1130, "Data sent for parameter 'limit' is not valid.")
+        if query["symbol"] != self._market.symbol:
+            return b"[]"
+        return kline_page(self._page(query["interval"], start_ms, end_ms, min(limit, MAX_LIMIT)))
+
+    def _page(
+        self, interval: str, start_ms: int | None, end_ms: int | None, limit: int
+    ) -> list[Kline]:
+        now_ms = self._clock.now_ms
+        series = self._tape.series(interval)
+        closed = self._tape.closed_by(interval, now_ms)
+        times = series.candles.open_time_ms
+        low = 0 if start_ms is None else int(times.searchsorted(start_ms))
+        high = closed if end_ms is None else int(times.searchsorted(end_ms, side="right"))
+        still_open = self._tape.open_at(interval, now_ms)
+        if still_open is not None and not _within(still_open.open_ms, start_ms, end_ms):
+            still_open = None
+        high = min(high, closed)
+        if start_ms is None:
+            low = max(low, high - limit)
+        page = series.rows(low, max(low, min(high, low + limit)))
+        if still_open is not None:
+            page.append(still_open)
+        page = page[-limit:] if start_ms is None else page[:limit]
+        fresh_ms = now_ms - self._lag_ms
+        holes = self.holes.take() or ()
+        return [
+            k for k in page if not fresh_ms < k.close_ms + 1 <= now_ms and k.open_ms not in holes
+        ]
+
+
+async def respond(request: web.Request, answer: Answer) -> web.Response:
+    """Give a scripted answer, or cut the connection."""
+    if answer.delay_s:
+        await asyncio.sleep(answer.delay_s)
+    if answer.drop and request.transport is not None:
+        request.transport.abort()
+    return web.Response(
+        status=answer.status,
+        text=answer.body,
+        headers=dict(answer.headers),
+        content_type=answer.content_type,
+    )
+
+
+class _Weight:
+    """Request weight used in the current wall minute."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._minute = 0
+        self._used = 0
+
+    def spend(self, weight: int) -> tuple[int, int]:
+        """Weight used with this request, and seconds to wait if that is too much (else 0)."""
+        now_s = time.monotonic()
+        minute = int(now_s // 60)
+        if minute != self._minute:
+            self._minute, self._used = minute, 0
+        self._used += weight
+        if self.limit and self._used > self.limit:
+            return self._used, max(1, int(60 - now_s % 60) + 1)
+        return self._used, 0
+
+    def refusal(self) -> Refused:
+        return Refused(
+            -1003,
+            f"Too much request weight used; current limit is {self.limit} request weight per "
+            "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
+            status=429,
+        )
+
+
+def _within(at_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
+    return (start_ms is None or at_ms >= start_ms) and (end_ms is None or at_ms <= end_ms)
+
+
+def _number(query: Mapping[str, str], name: str) -> int | None:
+    text = query.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 20):
+        raise Refused(
+            -1100,
+            f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.",
+        )
+    return int(text)
+
+
+def _time(query: Mapping[str, str], name: str) -> int | None:
+    """A time in ms; microseconds are understood too."""
+    value = _number(query, name)
+    return value // 1000 if value is not None and value >= 10**15 else value
+
+
+def _json_list(text: str) -> list[Any]:
+    try:
+        names = json.loads(text)
+    except json.JSONDecodeError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Refused(-1100, "Illegal characters found in parameter 'symbols'.")
+    return names
+
+
+def _limit(kind: str, minutes: int, limit: int) -> dict[str, Any]:
+    return {"rateLimitType": kind, "interval": "MINUTE", "intervalNum": minutes, "limit": limit}
+
+
+def _symbol_info(market: Market) -> dict[str, Any]:
+    tick = f"{float(market.tick):.8f}"
+    return {
+        "symbol": market.symbol,
+        "status": "TRADING",
+        "baseAsset": market.base,
+        "baseAssetPrecision": 8,
+        "quoteAsset": market.quote,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
+        "icebergAllowed": True,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": [
+            {
+                "filterType": "PRICE_FILTER",
+                "minPrice": tick,
+                "maxPrice": "1000000.00000000",
+                "tickSize": tick,
+            },
+            {
+                "filterType": "LOT_SIZE",
+                "minQty": "0.00001000",
+                "maxQty": "9000.00000000",
+                "stepSize": "0.00001000",
+            },
+        ],
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+    }
+
+
+def _json(body: Any) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
