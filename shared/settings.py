@@ -1,0 +1,1044 @@
+"""The settings: every key, its type, its unit, its default, and how they are found and loaded.
+
+The environment wins over secret files, and these over the configuration file. Each section is
+checked by itself and the relations between keys after that, so that one start shows every fault.
+``Settings()`` alone reads nothing: it is the defaults. ``load_settings`` reads.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared import config_errors as errors
+from shared import timeframe
+from shared.config_errors import ConfigError, Fault, Wrong
+
+EMBEDDED_REDIS_URL = "redis://127.0.0.1:6379/0"
+MASK = "********"
+
+PREFIX = "BTC_SCANNER__"
+CONFIG_VARIABLE = "BTC_SCANNER_CONFIG"
+LOCAL_CONFIG = Path("config.json")
+SYSTEM_CONFIG = Path("/etc/btc-scanner/config.json")
+DOCKER_SECRETS = Path("/run/secrets")
+# Each is the name of an environment variable, and in small letters that of a secret file.
+SECRET_NAMES = MappingProxyType(
+    {
+        "SMTP_PASSWORD": ("smtp", "password"),
+        "TELEGRAM_BOT_TOKEN": ("telegram", "bot_token"),
+        "TELEGRAM_CHAT_ID": ("telegram", "chat_id"),
+    }
+)
+# A configuration is a page; whatever is larger is another file by mistake.
+MAX_FILE_BYTES = 1_000_000
+
+
+# --- the forms of single values ---------------------------------------------------------------
+
+
+def _many(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _one_or_many(value: object) -> object:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise Wrong(f"has the same entry twice (number {index + 1})", "remove one of them")
+    return values
+
+
+def _known_timeframe(name: str) -> str:
+    if name not in timeframe.INTERVALS_MS:
+        raise Wrong(
+            "is not a timeframe",
+            f"use one of {' '.join(timeframe.NAMES)}",
+            timeframe.nearest(name) or "",
+        )
+    return name
+
+
+_QUOTES = "USDT|USDC|FDUSD|TUSD|BUSD|USD|EUR|TRY|BRL|JPY|BTC|ETH|BNB"
+
+
+def _symbol(text: str) -> str:
+    if re.fullmatch(r"[A-Z0-9]{1,20}/[A-Z0-9]{2,20}", text):
+        return text
+    parts = re.fullmatch(
+        rf"([A-Z0-9]{{1,20}}?)[ /_:.-]?({_QUOTES})", text.strip().upper(), re.ASCII
+    )
+    near = f"{parts[1]}/{parts[2]}" if parts else ""
+    raise Wrong("is not of the form BASE/QUOTE", "write it like BTC/USDT, in capitals", near)
+
+
+def _level(text: object) -> object:
+    return text.strip().upper() if isinstance(text, str) else text
+
+
+def _address(text: str) -> str:
+    form = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*"
+    if not re.fullmatch(form, text):
+        raise Wrong("is not an email address", "give the address alone, like me@example.com")
+    return text
+
+
+def _chat(item: object) -> object:
+    return str(item) if isinstance(item, int) and not isinstance(item, bool) else item
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", text):
+        raise Wrong("is not a host name", "give the name alone, like smtp.example.com")
+    return text
+
+
+def _one_line(text: str) -> str:
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise Wrong("contains a control character", "remove line breaks and tabs")
+    return text
+
+
+def _secret_one_line(secret: SecretStr) -> SecretStr:
+    _one_line(secret.get_secret_value())
+    return secret
+
+
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) and value else value
+
+
+def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
+    """The parts of a URL of one of the schemes; says nothing of what stood in it."""
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise Wrong("contains a space or control character", "remove it, or write it as %20")
+    try:
+        parts = urlsplit(text)
+        port = parts.port  # the check happens on access
+    except ValueError:
+        parts, port = None, None
+    if parts is None or port == 0:
+        raise Wrong(
+            "is not a URL with a valid host and port",
+            "ports are 1 to 65535; write : / @ # of a password as %3A %2F %40 %23",
+        )
+    if parts.scheme not in schemes or not text.startswith(f"{parts.scheme}://"):
+        near = get_close_matches(parts.scheme, schemes, n=1, cutoff=0.5)
+        listed = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise Wrong(f"does not begin with {listed}", near=f"{near[0]}://" if near else "")
+    return parts
+
+
+def _base_url(*schemes: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        parts = _split(text, schemes)
+        if not parts.hostname:
+            raise Wrong("has no host", f"write it like {schemes[-1]}://host:port")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise Wrong("is more than a base URL", "leave out user, password, ? and #")
+        return text.rstrip("/")
+
+    return check
+
+
+def _redis_url(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text:
+        return secret
+    parts = _split(text, ("redis", "rediss", "unix"))
+    if parts.fragment:
+        raise Wrong("contains a #", "write a # in the password as %23")
+    if parts.scheme == "unix":
+        if not parts.path.startswith("/") or len(parts.path) < 2:
+            raise Wrong("has no absolute path of a socket", "like unix:///run/redis/redis.sock")
+        return secret
+    if not parts.hostname:
+        raise Wrong("has no host", "write it like redis://host:6379/0")
+    if not re.fullmatch(r"(/[0-9]{0,4})?", parts.path):
+        raise Wrong("names a database that is not a number", "end it with /0")
+    return secret
+
+
+def _masked_url(text: str) -> str:
+    """The Redis URL with its password replaced, in the authority and in the query."""
+    parts = urlsplit(text)
+    netloc = parts.netloc
+    if parts.password is not None:
+        login, _, place = netloc.rpartition("@")
+        netloc = f"{login.partition(':')[0]}:{MASK}@{place}"
+    query = [
+        (key, MASK if "pass" in key.lower() else value)
+        for key, value in parse_qsl(parts.query, keep_blank_values=True)
+    ]
+    return parts._replace(netloc=netloc, query=urlencode(query, safe="*/")).geturl()
+
+
+Period = Annotated[int, Field(ge=1, le=5000)]
+Length = Annotated[int, Field(ge=10, le=100_000_000)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Multiplier = Annotated[float, Field(gt=0, le=1000)]
+Timeframe = Annotated[str, AfterValidator(_known_timeframe)]
+Timeframes = Annotated[
+    tuple[Timeframe, ...], BeforeValidator(_many), AfterValidator(_distinct), Field(min_length=1)
+]
+HttpUrl = Annotated[str, AfterValidator(_base_url("http", "https"))]
+WsUrl = Annotated[str, AfterValidator(_base_url("ws", "wss"))]
+HttpUrls = Annotated[
+    tuple[HttpUrl, ...], BeforeValidator(_many), AfterValidator(_distinct), Field(min_length=1)
+]
+WsUrls = Annotated[
+    tuple[WsUrl, ...], BeforeValidator(_many), AfterValidator(_distinct), Field(min_length=1)
+]
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[
+    tuple[Address, ...],
+    BeforeValidator(_one_or_many),
+    AfterValidator(_distinct),
+    Field(min_length=1),
+]
+Chat = Annotated[str, BeforeValidator(_chat), AfterValidator(_one_line)]
+Chats = Annotated[tuple[Chat, ...], BeforeValidator(_one_or_many), AfterValidator(_distinct)]
+Line = Annotated[str, AfterValidator(_one_line)]
+Secret = Annotated[SecretStr, AfterValidator(_secret_one_line)]
+File = Annotated[Path, BeforeValidator(_path), PlainSerializer(str, return_type=str)]
+
+
+# --- the sections -----------------------------------------------------------------------------
+
+
+class Section(BaseModel):
+    """One section of the file: nothing unknown, nothing converted, nothing changed later."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+class Exchange(Section):
+    """Where the candles come from, and when they count as late."""
+
+    name: Literal["binance"] = Field(default="binance", description="The exchange.")
+    symbol: Annotated[str, AfterValidator(_symbol)] = Field(
+        default="BTC/USDT", description="The market, as BASE/QUOTE."
+    )
+    timeframes: Timeframes = Field(
+        default=("1m", "5m"),
+        description="Timeframes that give signals: 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h.",
+    )
+    rest_hosts: HttpUrls = Field(
+        default=(
+            "https://api.binance.com",
+            "https://api-gcp.binance.com",
+            "https://data-api.binance.vision",
+        ),
+        description="Base URLs of the REST interface, in the order in which they are tried.",
+    )
+    ws_hosts: WsUrls = Field(
+        default=(
+            "wss://stream.binance.com:9443",
+            "wss://stream.binance.com:443",
+            "wss://data-stream.binance.vision",
+        ),
+        description="Base URLs of the WebSocket streams, in the order in which they are tried.",
+    )
+    close_deadline_seconds: Seconds = Field(
+        default=3.0,
+        description="Seconds after a close, by the exchange's clock, before REST is asked for it.",
+    )
+    missing_after_seconds: Seconds = Field(
+        default=30.0,
+        description="Seconds after a close before a candle that REST does not have is marked "
+        "missing; at least close_deadline_seconds.",
+    )
+    silence_seconds: Seconds = Field(
+        default=30.0, description="Seconds without any frame before a connection is replaced."
+    )
+    history_candles: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        default=1000,
+        description="Candles of history per timeframe to load at a first start, at least; "
+        "a number larger than the history means all of it.",
+    )
+    request_timeout_seconds: Seconds = Field(
+        default=10.0, description="Seconds that one REST request may take."
+    )
+
+    @property
+    def market(self) -> str:
+        """The symbol as the exchange and the Redis keys write it, ``BTCUSDT``."""
+        return self.symbol.replace("/", "")
+
+    @property
+    def base(self) -> str:
+        """What is traded, ``BTC``."""
+        return self.symbol.partition("/")[0]
+
+    @property
+    def quote(self) -> str:
+        """What it is priced in, ``USDT``."""
+        return self.symbol.partition("/")[2]
+
+
+class Indicators(Section):
+    """Periods, in closed candles."""
+
+    ema_fast: Period = Field(
+        default=9, description="Period of the fast EMA, in candles; less than ema_slow."
+    )
+    ema_slow: Period = Field(default=21, description="Period of the slow EMA, in candles.")
+    ema_trend: Period = Field(
+        default=50, description="Period of the EMA on the trend timeframe, in candles."
+    )
+    atr_period: Period = Field(default=14, description="Period of the ATR, in candles.")
+    rsi_period: Period = Field(default=6, description="Period of the RSI, in candles.")
+    volume_ma_period: Period = Field(
+        default=20, description="Period of the mean volume, in candles."
+    )
+
+
+class SignalRules(Section):
+    """What makes a signal, and what makes it a repetition."""
+
+    volume_spike_threshold: Multiplier = Field(
+        default=1.5, description="Volume must be above this many times its mean."
+    )
+    rsi_min: Percent = Field(
+        default=30.0, description="Lowest RSI of a signal, 0 to 100; less than rsi_max."
+    )
+    rsi_max: Percent = Field(default=70.0, description="Highest RSI of a signal, 0 to 100.")
+    stop_loss_atr_multiplier: Multiplier = Field(
+        default=1.5, description="Distance from entry to stop loss, in ATR."
+    )
+    take_profit_atr_multiplier: Multiplier = Field(
+        default=1.0, description="Distance from entry to take profit, in ATR."
+    )
+    duplicate_time_window_minutes: Annotated[float, Field(ge=0, le=10_080)] = Field(
+        default=5.0,
+        description="Minutes of market time in which a like signal is a repetition; 0 = never.",
+    )
+    duplicate_price_threshold_percent: Percent = Field(
+        default=0.3,
+        description="Percent by which the price must have moved for a like signal to be news.",
+    )
+    min_confidence: Annotated[int, Field(ge=1, le=5)] = Field(
+        default=5, description="Factors that must be met, 1 to 5; the crossover is always needed."
+    )
+    max_signal_age_seconds: Annotated[float, Field(gt=0, le=31_536_000)] | None = Field(
+        default=120.0,
+        description="Seconds after which a signal is recorded but not sent; null = never stale.",
+    )
+    trend_timeframes: Mapping[Timeframe, Timeframe] = Field(
+        default_factory=lambda: {"1m": "5m", "5m": "1h"},
+        description="For each timeframe the longer one that gives its trend: a multiple of it.",
+    )
+
+
+class Redis(Section):
+    """Where the streams live."""
+
+    url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
+        default=SecretStr(""),
+        description="redis://, rediss:// or unix:// URL; empty = the program starts its own.",
+    )
+
+    @property
+    def effective_url(self) -> str:
+        """The URL to connect to. It may hold a password: never log it."""
+        return self.url.get_secret_value() or EMBEDDED_REDIS_URL
+
+    @property
+    def embedded(self) -> bool:
+        """True where no URL is set, so that the supervisor has to start a server."""
+        return not self.url.get_secret_value()
+
+
+class Streams(Section):
+    """How much is kept, in entries per stream."""
+
+    klines_maxlen: Length = Field(
+        default=20_000, description="Entries kept per klines stream (one per timeframe)."
+    )
+    indicators_maxlen: Length = Field(
+        default=20_000, description="Entries kept in the indicators stream (all timeframes)."
+    )
+    signals_maxlen: Length = Field(
+        default=10_000, description="Entries kept in the signals stream."
+    )
+    events_maxlen: Length = Field(default=1000, description="Entries kept in the events stream.")
+    max_lead: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
+        default=10_000,
+        description="Minutes of market time that a writer may run ahead of its slowest reader; "
+        "less than klines_maxlen.",
+    )
+
+
+class Smtp(Section):
+    """The mail server. Without this section no email is sent."""
+
+    server: Annotated[str, AfterValidator(_host)] = Field(
+        description="Host name of the mail server.", examples=["smtp.example.com"]
+    )
+    port: Annotated[int, Field(ge=1, le=65_535)] = Field(
+        default=465, description="Port; 465 with use_ssl true, 587 with use_ssl false."
+    )
+    user: Line = Field(default="", description="Login name; empty = no login.")
+    password: Secret = Field(
+        default=SecretStr(""), description="Password of user; better in SMTP_PASSWORD."
+    )
+    from_email: Address = Field(
+        description="Address of the sender.", examples=["scanner@example.com"]
+    )
+    to_email: Addresses = Field(
+        description="Address of the recipient, or a list of them.", examples=["me@example.com"]
+    )
+    use_ssl: bool = Field(
+        default=True, description="true = TLS from the first byte, false = STARTTLS is required."
+    )
+    ca_file: File | None = Field(
+        default=None,
+        description="File with the certificate authorities to trust (PEM); null = the system's.",
+    )
+    timeout_seconds: Seconds = Field(
+        default=20.0, description="Seconds that one delivery may take."
+    )
+
+
+class Telegram(Section):
+    """The Telegram bot."""
+
+    enabled: bool = Field(default=False, description="true = send alerts to Telegram.")
+    bot_token: Secret = Field(
+        default=SecretStr(""),
+        description="Token from @BotFather; better in TELEGRAM_BOT_TOKEN.",
+    )
+    chat_id: Chats = Field(
+        default=(),
+        description="Chat, or list of chats: a number or @channelname.",
+        examples=[123456789],
+    )
+    api_url: HttpUrl = Field(
+        default="https://api.telegram.org", description="Base URL of the Bot API."
+    )
+    timeout_seconds: Seconds = Field(
+        default=15.0, description="Seconds that one delivery may take."
+    )
+
+
+class Notifier(Section):
+    """How deliveries are tried again."""
+
+    late_after_seconds: Seconds = Field(
+        default=60.0, description="Seconds of age from which an alert is marked LATE."
+    )
+    claim_idle_seconds: Seconds = Field(
+        default=60.0,
+        description="Seconds after which an alert held by a dead process is taken over; more "
+        "than the channels' timeout_seconds.",
+    )
+    retry_base_seconds: Seconds = Field(
+        default=1.0, description="Seconds before the first retry; doubled for each further one."
+    )
+    retry_max_seconds: Seconds = Field(
+        default=60.0, description="Longest pause between retries, in seconds."
+    )
+    ledger_ttl_hours: Annotated[float, Field(gt=0, le=87_600)] = Field(
+        default=168.0, description="Hours for which a delivery is remembered."
+    )
+
+
+class Health(Section):
+    """Heartbeats of the services."""
+
+    interval_seconds: Seconds = Field(default=2.0, description="Seconds between heartbeats.")
+    ttl_seconds: Seconds = Field(
+        default=30.0,
+        description="Seconds after which a silent service is forgotten; "
+        "more than interval_seconds.",
+    )
+
+
+class Logging(Section):
+    """Console and file."""
+
+    level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)
+    ] = Field(default="INFO", description="Least level that is logged.")
+    file: Line = Field(
+        default="logs/scanner.log",
+        description="Log file; each service adds its name (logs/scanner-ingest.log). "
+        "Empty = console only.",
+    )
+    rotation: Literal["daily", "hourly", "none"] = Field(
+        default="daily", description="When a new file is begun, in UTC: daily, hourly or none."
+    )
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=7, description="Days for which old log files are kept."
+    )
+
+
+# --- the whole --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Clash:
+    """Keys that are right by themselves and wrong together; reported at the first."""
+
+    paths: tuple[str, ...]
+    what: str
+    remedy: str
+    near: str = ""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Built by ``load_settings``; the constructor reads no source."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True
+    )
+
+    exchange: Exchange = Exchange()
+    indicators: Indicators = Indicators()
+    signal_rules: SignalRules = SignalRules()
+    redis: Redis = Redis()
+    streams: Streams = Streams()
+    smtp: Smtp | None = None
+    telegram: Telegram = Telegram()
+    notifier: Notifier = Notifier()
+    health: Health = Health()
+    logging: Logging = Logging()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what ``load_settings`` hands in: it knows where each value came from."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for clash in _clashes(self):
+            raise Wrong(f"{clash.paths[0]}: {clash.what}", clash.remedy, clash.near)
+        return self
+
+    @property
+    def feed_timeframes(self) -> tuple[str, ...]:
+        """What ingest subscribes to: the signal timeframes and their trends, longest first."""
+        names = self.exchange.timeframes
+        trends = (self.signal_rules.trend_timeframes[name] for name in names)
+        return timeframe.longest_first((*names, *trends))
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Where alerts go: email, telegram, and the console if there is neither."""
+        found = [
+            name for name, on in (("email", self.smtp), ("telegram", self.telegram.enabled)) if on
+        ]
+        return tuple(found) or ("console",)
+
+    def masked(self) -> dict[str, Any]:
+        """All values as JSON types, with each secret that is set as ``********``."""
+        return cast("dict[str, Any]", _plain(self, reveal=False))
+
+    def revealed(self) -> dict[str, Any]:
+        """All values as JSON types, secrets included: for a file that only its owner reads."""
+        return cast("dict[str, Any]", _plain(self, reveal=True))
+
+    def secrets(self) -> tuple[str, ...]:
+        """Each secret that is set, as text: what the log must never show."""
+        url = urlsplit(self.redis.effective_url)
+        query = [value for key, value in parse_qsl(url.query) if "pass" in key.lower()]
+        found = [url.password or "", *query, self.telegram.bot_token.get_secret_value()]
+        if self.smtp:
+            found.append(self.smtp.password.get_secret_value())
+        spelled = {
+            form for text in found if text for form in (text, unquote(text), quote(text, ""))
+        }
+        return tuple(sorted(spelled, key=len, reverse=True))
+
+
+def _plain(value: object, *, reveal: bool) -> object:
+    if isinstance(value, Redis) and not reveal:
+        return {"url": _masked_url(value.url.get_secret_value())}
+    if isinstance(value, BaseModel):
+        names = type(value).model_fields
+        return {name: _plain(getattr(value, name), reveal=reveal) for name in names}
+    if isinstance(value, SecretStr):
+        text = value.get_secret_value()
+        return text if reveal or not text else MASK
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+# --- relations between keys -------------------------------------------------------------------
+
+
+def _clashes(settings: Settings) -> Iterator[_Clash]:
+    """Everything that is wrong between keys which are each right."""
+    yield from _rule_clashes(settings)
+    for name in settings.exchange.timeframes:
+        yield from _trend_clash(name, settings.signal_rules.trend_timeframes)
+    yield from _stream_clashes(settings)
+    yield from _time_clashes(settings)
+    if settings.smtp:
+        yield from _smtp_clashes(settings.smtp)
+    if settings.telegram.enabled:
+        yield from _telegram_clashes(settings.telegram)
+
+
+def _rule_clashes(settings: Settings) -> Iterator[_Clash]:
+    rules, periods = settings.signal_rules, settings.indicators
+    if rules.rsi_min >= rules.rsi_max:
+        yield _Clash(
+            ("signal_rules.rsi_min", "signal_rules.rsi_max"),
+            f"{rules.rsi_min:g} is not less than rsi_max {rules.rsi_max:g}",
+            "lower rsi_min or raise rsi_max; the defaults are 30 and 70",
+        )
+    if periods.ema_fast >= periods.ema_slow:
+        yield _Clash(
+            ("indicators.ema_fast", "indicators.ema_slow"),
+            f"{periods.ema_fast} is not less than ema_slow {periods.ema_slow}",
+            "lower ema_fast or raise ema_slow; the defaults are 9 and 21",
+        )
+
+
+# Suggested where a timeframe has no trend of its own yet.
+_USUAL_TREND = {
+    "1m": "5m",
+    "3m": "15m",
+    "5m": "1h",
+    "15m": "4h",
+    "30m": "4h",
+    "1h": "4h",
+    "2h": "12h",
+    "4h": "1d",
+    "6h": "1d",
+    "8h": "1d",
+    "12h": "1d",
+}
+
+
+def _trend_clash(name: str, trends: Mapping[str, str]) -> Iterator[_Clash]:
+    paths = ("signal_rules.trend_timeframes", "exchange.timeframes")
+    usual = _USUAL_TREND.get(name)
+    if usual is None:
+        yield _Clash(
+            ("exchange.timeframes", "signal_rules.trend_timeframes"),
+            f"{name} has no longer timeframe to take its trend from",
+            f"remove {name}; it can be the trend of a shorter one",
+        )
+        return
+    trend = trends.get(name)
+    if trend is None:
+        yield _Clash(
+            paths,
+            f"names no trend timeframe for {name}, which is in exchange.timeframes",
+            f'add "{name}": "{usual}"',
+        )
+        return
+    own_ms, trend_ms = timeframe.interval_ms(name), timeframe.interval_ms(trend)
+    if trend_ms <= own_ms or trend_ms % own_ms:
+        yield _Clash(
+            paths,
+            f"{trend} is not longer than {name} and a multiple of it",
+            f'for example "{name}": "{usual}"',
+        )
+
+
+def _stream_clashes(settings: Settings) -> Iterator[_Clash]:
+    streams = settings.streams
+    if streams.max_lead >= streams.klines_maxlen:
+        yield _Clash(
+            ("streams.max_lead", "streams.klines_maxlen"),
+            f"{streams.max_lead} is not less than klines_maxlen {streams.klines_maxlen}: "
+            "candles would be trimmed before they are read",
+            "lower max_lead or raise klines_maxlen",
+        )
+    longest = max(settings.indicators.model_dump().values())
+    if streams.klines_maxlen <= longest:
+        yield _Clash(
+            ("streams.klines_maxlen", *(f"indicators.{key}" for key in Indicators.model_fields)),
+            f"{streams.klines_maxlen} is not more than the longest period, {longest}",
+            "raise it",
+        )
+    names = settings.exchange.timeframes
+    if any(name not in settings.signal_rules.trend_timeframes for name in names):
+        return  # reported elsewhere; without it the feed is not known
+    per_minute = sum(60_000 / timeframe.interval_ms(name) for name in settings.feed_timeframes)
+    if streams.max_lead * per_minute >= streams.indicators_maxlen:
+        yield _Clash(
+            (
+                "streams.max_lead",
+                "streams.indicators_maxlen",
+                "exchange.timeframes",
+                "signal_rules.trend_timeframes",
+            ),
+            f"{streams.max_lead} minutes are {streams.max_lead * per_minute:.0f} entries of all "
+            f"timeframes, not less than indicators_maxlen {streams.indicators_maxlen}",
+            "lower max_lead or raise indicators_maxlen",
+        )
+
+
+def _time_clashes(settings: Settings) -> Iterator[_Clash]:
+    feed, notifier, health = settings.exchange, settings.notifier, settings.health
+    if feed.missing_after_seconds < feed.close_deadline_seconds:
+        yield _Clash(
+            ("exchange.missing_after_seconds", "exchange.close_deadline_seconds"),
+            f"{feed.missing_after_seconds:g} is less than close_deadline_seconds "
+            f"{feed.close_deadline_seconds:g}",
+            "raise missing_after_seconds",
+        )
+    if notifier.retry_base_seconds > notifier.retry_max_seconds:
+        yield _Clash(
+            ("notifier.retry_base_seconds", "notifier.retry_max_seconds"),
+            f"{notifier.retry_base_seconds:g} is more than retry_max_seconds "
+            f"{notifier.retry_max_seconds:g}",
+            "lower it",
+        )
+    if health.ttl_seconds <= health.interval_seconds:
+        yield _Clash(
+            ("health.ttl_seconds", "health.interval_seconds"),
+            f"{health.ttl_seconds:g} is not more than interval_seconds "
+            f"{health.interval_seconds:g}: a live service would seem dead",
+            "raise ttl_seconds",
+        )
+    timeouts: dict[str, float] = {}
+    if settings.smtp:
+        timeouts["smtp"] = settings.smtp.timeout_seconds
+    if settings.telegram.enabled:
+        timeouts["telegram"] = settings.telegram.timeout_seconds
+    for channel, timeout in timeouts.items():
+        if notifier.claim_idle_seconds <= timeout:
+            yield _Clash(
+                ("notifier.claim_idle_seconds", f"{channel}.timeout_seconds"),
+                f"{notifier.claim_idle_seconds:g} is not more than {channel}.timeout_seconds "
+                f"{timeout:g}: an alert would be taken over while it is being sent",
+                "raise claim_idle_seconds or lower the timeout",
+            )
+
+
+def _smtp_clashes(smtp: Smtp) -> Iterator[_Clash]:
+    if smtp.user and not smtp.password:
+        yield _Clash(
+            ("smtp.password", "smtp.user"),
+            "is missing while smtp.user is set",
+            "set the environment variable SMTP_PASSWORD, or remove user for a server without login",
+        )
+    if smtp.password and not smtp.user:
+        yield _Clash(
+            ("smtp.user", "smtp.password"),
+            "is missing while smtp.password is set",
+            "set the login name, or remove the password",
+        )
+
+
+def _telegram_clashes(telegram: Telegram) -> Iterator[_Clash]:
+    token = telegram.bot_token.get_secret_value()
+    if not token:
+        yield _Clash(
+            ("telegram.bot_token",),
+            "is missing while telegram.enabled is true",
+            "set the environment variable TELEGRAM_BOT_TOKEN, or enabled to false",
+        )
+    elif not re.fullmatch(r"[0-9]+:[A-Za-z0-9_-]+", token):
+        yield _Clash(
+            ("telegram.bot_token",),
+            "is not of the form of a bot token, digits:letters",
+            "copy it whole from @BotFather",
+        )
+    if not telegram.chat_id:
+        yield _Clash(
+            ("telegram.chat_id",),
+            "is missing while telegram.enabled is true",
+            "set it to the number of the chat, or to @channelname; or enabled to false",
+        )
+    for chat in telegram.chat_id:
+        if not re.fullmatch(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{2,}", chat):
+            yield _Clash(
+                ("telegram.chat_id",),
+                "is not a chat",
+                "give the number of the chat (negative for groups), or @channelname",
+            )
+
+
+# --- finding and reading ----------------------------------------------------------------------
+
+
+def find_config(
+    config: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Path | None:
+    """The file to load: ``config``, ``$BTC_SCANNER_CONFIG``, or the first that exists; else None.
+
+    Raises: ConfigError, if a file that was named is not there.
+    """
+    named = (os.environ if environ is None else environ).get(CONFIG_VARIABLE, "")
+    path = config or (Path(named) if named else None)
+    if path is None:
+        return next(
+            (place for place in (LOCAL_CONFIG, SYSTEM_CONFIG) if os.path.lexists(place)), None
+        )
+    path = path.expanduser()
+    if not os.path.lexists(path):
+        by = "--config" if config else f"the environment variable {CONFIG_VARIABLE}"
+        fault = Fault(
+            "",
+            f"the file named by {by} does not exist",
+            f"copy config.example.json to {path}, or correct the name",
+        )
+        raise ConfigError([fault], str(path))
+    return path
+
+
+def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings from file, secret files and environment, the later winning.
+
+    Raises: ConfigError, with every fault of all sources.
+    """
+    environ = os.environ if environ is None else environ
+    path = find_config(config, environ)
+    source = str(path) if path else "no configuration file (defaults and environment)"
+    draft = _Draft()
+    if path:
+        draft.values, draft.faults = _read_json(path)
+        if draft.unreadable:
+            raise ConfigError(draft.faults, source)
+    draft.add_secrets(environ)
+    draft.add_variables(environ)
+    draft.drop_half_sections()
+    settings = draft.judge()
+    if settings is None or draft.faults:
+        raise ConfigError(draft.faults, source)
+    return settings
+
+
+def _read_json(path: Path) -> tuple[dict[str, Any], list[Fault]]:
+    """The object in the file; faults with an empty path mean that there is none to use."""
+    text = _read_text(path)
+    if isinstance(text, Fault):
+        return {}, [text]
+    if not text.strip():
+        return {}, [Fault("", "the file is empty", "write at least {}")]
+    faults: list[Fault] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in sorted({key for key in keys if keys.count(key) > 1}):
+            name = errors.shown_key(key)
+            faults.append(Fault(name, "stands twice in the same object", "remove one of them"))
+        return dict(pairs)
+
+    try:
+        values = json.loads(text, object_pairs_hook=unique, parse_int=_whole)
+    except json.JSONDecodeError as error:
+        return {}, [errors.json_fault(error)]
+    except RecursionError:
+        return {}, [Fault("", "the file is nested too deeply", "sections hold keys, nothing more")]
+    if not isinstance(values, dict):
+        what = f"the file holds {errors.kind(values)}, not an object"
+        return {}, [Fault("", what, 'write {"exchange": {…}, …}')]
+    return values, faults
+
+
+def _read_text(path: Path) -> str | Fault:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            return Fault("", "the file is larger than 1 MB", "is it a configuration?")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Fault("", f"the file is not UTF-8 (byte {error.start})", "save it as UTF-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a usable name"
+        return Fault("", f"the file cannot be read: {reason}", "check its path and permissions")
+
+
+def _whole(digits: str) -> int | float:
+    # Python refuses to convert more than 4300 digits; as a float it is infinite, and refused by us.
+    return int(digits) if len(digits) <= 20 else float(digits)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Values on their way to Settings: what was found, where, and what is wrong with it."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def unreadable(self) -> bool:
+        return any(not fault.path for fault in self.faults)
+
+    def put(self, section: str, key: str, value: object, origin: str) -> None:
+        if self.values.get(section) is None:
+            self.values[section] = {}
+        if isinstance(self.values[section], dict):
+            self.values[section][key] = value
+            self.origins[f"{section}.{key}"] = origin
+
+    def add_secrets(self, environ: Mapping[str, str]) -> None:
+        """The three secrets, from files and then from their own variables."""
+        credentials = environ.get("CREDENTIALS_DIRECTORY")
+        folders = [DOCKER_SECRETS, *([Path(credentials)] if credentials else [])]
+        for variable, (section, key) in SECRET_NAMES.items():
+            for folder in folders:
+                self.add_secret_file(folder / variable.lower(), section, key)
+            if text := environ.get(variable, "").strip():
+                self.put(section, key, _decode(section, key, text), f"variable {variable}")
+
+    def add_secret_file(self, path: Path, section: str, key: str) -> None:
+        if not os.path.lexists(path):
+            return
+        text = _read_text(path)
+        origin = f"secret file {path}"
+        if isinstance(text, Fault):
+            what = text.what.removeprefix("the file ")
+            self.faults.append(Fault(f"{section}.{key}", what, text.remedy, origin=origin))
+        elif text := text.strip():
+            self.put(section, key, _decode(section, key, text), origin)
+
+    def add_variables(self, environ: Mapping[str, str]) -> None:
+        """Any key by ``BTC_SCANNER__SECTION__KEY``."""
+        for variable in sorted(environ):
+            if not variable.upper().startswith(PREFIX):
+                continue
+            place = _VARIABLES.get(variable.upper())
+            if place is None:
+                near = get_close_matches(variable.upper(), _VARIABLES, n=1, cutoff=0.75)
+                self.faults.append(
+                    Fault(
+                        errors.shown_key(variable),
+                        "this environment variable names no key",
+                        f"unset it; the form is {PREFIX}SECTION__KEY",
+                        near[0] if near else "",
+                    )
+                )
+                continue
+            text = environ[variable]
+            if text or _shape(*place) == "text":
+                self.put(*place, _decode(*place, text), f"variable {variable}")
+
+    def drop_half_sections(self) -> None:
+        """A password alone, from outside the file, is no wish for email."""
+        smtp = self.values.get("smtp")
+        if isinstance(smtp, dict) and set(smtp) == {"password"} and "smtp.password" in self.origins:
+            self.values["smtp"] = None
+
+    def judge(self) -> Settings | None:
+        """The settings, or None with every fault noted."""
+        models: dict[str, Section | None] = {}
+        for name in self.values:
+            if name not in _SECTIONS:
+                self.faults.append(errors.unknown(name, "", _KEYS, kind="section"))
+        for name, section in _SECTIONS.items():
+            models[name] = self.judge_section(name, section)
+        broken = {errors.key_of(fault.path) for fault in self.faults}
+        whole = Settings.model_construct(**cast("dict[str, Any]", models))
+        for clash in (*_clashes(whole), *_missing_files(whole)):
+            if broken.isdisjoint(clash.paths):
+                origin = self.origins.get(clash.paths[0], "")
+                fault = Fault(clash.paths[0], clash.what, clash.remedy, clash.near, origin)
+                if fault not in self.faults:
+                    self.faults.append(fault)
+        return None if self.faults else Settings(**cast("dict[str, Any]", models))
+
+    def judge_section(self, name: str, section: type[Section]) -> Section | None:
+        """The section, with stand-ins for broken keys, so that the others are judged too."""
+        values = self.values.get(name)
+        if values is None:
+            return None if name == "smtp" else section()
+        if not isinstance(values, dict):
+            what = f"is {errors.kind(values)}, not an object"
+            self.faults.append(Fault(name, what, f'write "{name}": {{"key": value, …}}'))
+            return None if name == "smtp" else section()
+        try:
+            return section.model_validate(values)
+        except ValidationError as error:
+            found = [
+                errors.translate(name, section, values, item, _KEYS) for item in error.errors()
+            ]
+        self.faults += [self.with_origin(fault) for fault in found]
+        bad = {errors.key_of(fault.path).partition(".")[2] for fault in found}
+        good = {key: value for key, value in values.items() if key not in bad}
+        stand_ins = {
+            key: info.examples[0]
+            for key, info in section.model_fields.items()
+            if info.is_required() and info.examples
+        }
+        known = {key: value for key, value in good.items() if key in section.model_fields}
+        return section.model_validate({**stand_ins, **known})
+
+    def with_origin(self, fault: Fault) -> Fault:
+        origin = self.origins.get(errors.key_of(fault.path), "")
+        return Fault(fault.path, fault.what, fault.remedy, fault.near, origin)
+
+
+def _missing_files(settings: Settings) -> Iterator[_Clash]:
+    path = settings.smtp.ca_file if settings.smtp else None
+    if path and not os.access(path, os.R_OK):
+        yield _Clash(("smtp.ca_file",), "is not a file that can be read", "correct its path")
+
+
+def _section_of(annotation: object) -> type[Section]:
+    return Smtp if annotation == (Smtp | None) else cast("type[Section]", annotation)
+
+
+_SECTIONS: dict[str, type[Section]] = {
+    name: _section_of(info.annotation) for name, info in Settings.model_fields.items()
+}
+_KEYS = {name: tuple(section.model_fields) for name, section in _SECTIONS.items()}
+_VARIABLES = {
+    f"{PREFIX}{name}__{key}".upper(): (name, key) for name, keys in _KEYS.items() for key in keys
+}
+
+
+_TRUTHS = {"true": True, "yes": True, "on": True, "1": True}
+_TRUTHS |= {"false": False, "no": False, "off": False, "0": False}
+
+
+def _shape(section: str, key: str) -> str:
+    """What an environment variable must hold: text, list, truth or json."""
+    return errors.shape(_SECTIONS[section].model_fields[key])
+
+
+def _decode(section: str, key: str, text: str) -> object:
+    """The value that a variable's text stands for; text that fits nothing stays, and is refused."""
+    shape = _shape(section, key)
+    if shape == "text":
+        return text
+    if shape == "truth":
+        return _TRUTHS.get(text.strip().lower(), text)
+    if shape == "list" and not text.lstrip().startswith("["):
+        return [item.strip() for item in text.split(",") if item.strip()]
+    try:
+        return json.loads(text, parse_int=_whole)
+    except (ValueError, RecursionError):
+        return text
