@@ -1,8 +1,8 @@
 """A seeded synthetic market: one-minute candles that trend, burst and rest like a real one.
 
-Made for demonstrations and tests. Its turns come with more volume than real ones, so that the scanner's rules fire
-several times a day; nothing learnt from it says anything about a real market. Each day has its own seed, so a
-longer market begins with the same days as a shorter one.
+Made for demonstrations and tests. Its turns come with more volume than real ones, so that the
+scanner's rules fire several times a day; nothing learnt from it says anything about a real market.
+Each day has its own seed, so a longer market begins with the same days as a shorter one.
 """
 
 import math
@@ -27,20 +27,28 @@ MINUTE_SIGMA = 0.0006
 VOLATILITY_MEMORY = 0.992
 VOLATILITY_SHOCK = 0.055
 
-# A trend lasts this many minutes on average, and pushes by up to this share of sigma each minute.
-TREND_MINUTES = 42
-TREND_PUSH = 0.42
+# The tide runs for hours; waves run with it and, more weakly, against it. In shares of sigma a
+# minute.
+TIDE_MINUTES = 420
+TIDE_PUSH = 0.05
+WAVE_MINUTES = 22
+WAVE_PUSH = 0.28
 
 # Pull towards the home price per minute, so that a year does not end at zero.
-HOMING = 2e-5
+HOMING = 1.5e-4
 
 # Ordinary turnover in base units a minute, and how strongly it follows the size of the move.
 TURNOVER = 12.0
 MOVE_TO_VOLUME = 0.55
 
-# A turn multiplies volume by up to this, fading over so many minutes.
-BURST = 3.2
-BURST_MINUTES = 5.0
+# Turnover of single minutes scatters by this much (log).
+MURMUR = 0.5
+
+# A turn with the tide draws the crowd: volume rises over the next minutes by up to this factor,
+# then fades.
+CROWD = 6.0
+CROWD_GATHERS = 6.0
+CROWD_LEAVES = 5.0
 
 
 @dataclass(slots=True)
@@ -49,9 +57,12 @@ class _State:
 
     log_price: float
     log_volatility: float = 0.0
-    push: float = 0.0
-    left: int = 0
-    burst: float = 0.0
+    tide: float = 1.0
+    tide_left: int = 0
+    wave: float = 0.0
+    wave_left: int = 0
+    gathering: float = 0.0
+    crowd: float = 0.0
 
 
 def generate(seed: int, days: int, start_ms: int) -> Candles:
@@ -72,15 +83,15 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
     shocks = chance.standard_normal(n) * VOLATILITY_SHOCK
     steps = chance.standard_normal((n, STEPS)) / math.sqrt(STEPS)
     turns = chance.random((n, 3))
-    murmur = np.exp(0.35 * chance.standard_normal(n))
+    murmur = np.exp(MURMUR * chance.standard_normal(n))
     gaps = np.where(chance.random(n) < 0.5, chance.standard_normal(n) * 0.02, 0.0)
     busy = _busyness()
-    sigma, push, burst = (np.empty(n) for _ in range(3))
+    sigma, push, crowd = (np.empty(n) for _ in range(3))
     for minute in range(n):
         _advance(state, float(shocks[minute]), turns[minute])
         sigma[minute] = math.exp(state.log_volatility)
-        push[minute] = state.push
-        burst[minute] = state.burst
+        push[minute] = state.tide * TIDE_PUSH + state.wave
+        crowd[minute] = state.crowd
     sigma *= MINUTE_SIGMA * np.sqrt(busy) * tail
     moves = (steps + (push / STEPS)[:, None]) * sigma[:, None]
     moves[:, 0] += gaps * sigma
@@ -99,7 +110,7 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
     size = np.abs(np.log(close / opened)) / MINUTE_SIGMA + (inside.std(axis=1) / opened) / (
         MINUTE_SIGMA / 2
     )
-    volume = TURNOVER * busy * murmur * (0.4 + size) ** MOVE_TO_VOLUME * (1 + burst)
+    volume = TURNOVER * busy * murmur * (0.4 + size) ** MOVE_TO_VOLUME * (1 + crowd)
     return np.stack(
         (
             opened,
@@ -112,23 +123,31 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
 
 
 def _advance(state: _State, shock: float, turn: NDArray[np.float64]) -> None:
-    """Move trend, volatility and burst on by one minute."""
+    """Move tide, wave, volatility and crowd on by one minute."""
+    length, strength, flip = turn.tolist()
     state.log_volatility = VOLATILITY_MEMORY * state.log_volatility + shock
-    state.burst *= 1 - 1 / BURST_MINUTES
-    state.left -= 1
-    if state.left >= 0:
-        return
-    # A new trend: how long, how strong, and usually the other way.
-    state.left = 8 + int(-math.log(1 - float(turn[0])) * (TREND_MINUTES - 8))
-    strength = TREND_PUSH * (0.3 + float(turn[1]))
-    up = state.push < 0 if turn[2] < 0.75 else state.push >= 0
-    state.push = strength if up else -strength
-    state.burst += BURST * (0.3 + float(turn[1]))
-    state.log_volatility += 0.15
+    comes = state.gathering / CROWD_GATHERS
+    state.gathering -= comes
+    state.crowd += comes - state.crowd / CROWD_LEAVES
+    state.tide_left -= 1
+    state.wave_left -= 1
+    if state.tide_left < 0:
+        state.tide_left = _lasting(length, TIDE_MINUTES)
+        state.tide = -state.tide if flip < 0.7 else state.tide
+    if state.wave_left < 0:
+        state.wave_left = _lasting(length, WAVE_MINUTES)
+        state.wave = -math.copysign(WAVE_PUSH * (0.5 + strength), state.wave)
+        if state.wave * state.tide > 0:
+            state.gathering += CROWD * (0.5 + strength)
+
+
+def _lasting(chance: float, mean: int) -> int:
+    """Minutes of a tide or wave: at least a third of the mean, then memoryless."""
+    return mean // 3 - int(math.log(1 - chance) * mean * 2 / 3)
 
 
 def _busyness() -> NDArray[np.float64]:
-    """Activity by minute of the day: quiet before the European morning, loud in the US afternoon."""
+    """Activity by minute of the day: quiet at night, loud in the US afternoon."""
     hour = np.arange(MINUTES_PER_DAY) / 60
     return (
         0.45 + 1.1 * np.exp(-(((hour - 15) / 3.5) ** 2)) + 0.35 * np.exp(-(((hour - 8) / 2) ** 2))
