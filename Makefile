@@ -1,0 +1,50 @@
+# Everything runs in the environment that ./btc-scanner builds on first use (.venv, or $BTC_SCANNER_VENV).
+# Further arguments: make demo ARGS="--seconds 20", make test ARGS="-k notifier -x"
+DEV := ./btc-scanner --dev
+ARGS :=
+
+.PHONY: help setup demo up test check bench lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "BTC Scalping Scanner. For education; not financial advice."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## build the environment for running, testing and developing
+	@$(DEV)
+	@echo "Ready: make test, make demo"
+
+demo: ## one minute of signals from a simulated market; needs no configuration
+	@./btc-scanner demo $(ARGS)
+
+up: ## run against the configured exchange and channels until Ctrl-C
+	@./btc-scanner up $(ARGS)
+
+test: ## run all tests
+	@$(DEV)
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null \
+		|| echo "No redis-server here: tests use the bundled Valkey only (sudo apt install redis-server adds the other)."
+	@$(DEV) -m pytest -q $(ARGS)
+
+check: ## check style and types
+	@$(DEV) -m ruff check .
+	@$(DEV) -m ruff format --check .
+	@$(DEV) -m mypy
+
+bench: ## measure latency, memory and speed, beside the targets
+	@$(DEV) -m bench $(ARGS)
+
+# uv resolves for every platform and Python at once. What is locked stays; UPGRADE=1 takes the newest.
+lock: ## lock the requirements, with hashes (UPGRADE=1: to the newest versions)
+	@$(DEV)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	$(DEV) -m venv "$$folder" && "$$folder/bin/python" -m pip install --quiet uv && \
+	for name in requirements requirements-dev; do \
+		"$$folder/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) $$name.in -o $$name.txt || exit; \
+	done
+
+clean: ## remove the environment, caches and generated files; keeps config.json, logs and run
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis out
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,352 @@
+"""The command line: what there is to type, and the one place where errors become messages.
+
+Each command's module is imported when it is chosen, so that ``--help`` answers at once and one
+command's imports never break another's.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli import EXIT_FAILURE, EXIT_USAGE, CommandError
+from shared import VERSION
+
+if TYPE_CHECKING:
+    from shared.settings import Settings
+
+EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141  # what a shell reports for a program ended by SIGPIPE
+
+Handler = Callable[[argparse.Namespace], int]
+
+_INTRODUCTION = """\
+Signals for scalp traders: closed Binance candles in, explained LONG and SHORT alerts out.
+For education; not financial advice."""
+
+_START = """\
+Start here:
+  btc-scanner demo             see it work: a simulated market, one minute, nothing to configure
+  btc-scanner config check     is my config.json right?
+  btc-scanner up               run it against the exchange
+
+The configuration is the first of: --config PATH, $BTC_SCANNER_CONFIG, ./config.json,
+/etc/btc-scanner/config.json. Any key can be set by the environment: BTC_SCANNER__SECTION__KEY.
+
+Exit codes: 0 success, 1 failure or unhealthy, 2 wrong usage or configuration, 130 interrupted.
+COMMAND --help tells more."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code; errors are printed, never raised."""
+    parser = build_parser()
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    chosen = parser.parse_args(given)
+    try:
+        handler: Handler = chosen.handler
+        code = handler(chosen)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader (head, less) has left; the interpreter would complain at exit about the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE_CLOSED
+    except BaseException as error:
+        if isinstance(error, SystemExit | GeneratorExit):
+            raise
+        return _report(error, debug=chosen.debug)
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The tree of commands."""
+    common = _Parser(add_help=False)
+    options = common.add_argument_group("options of every command")
+    # SUPPRESS, so that a command that was not given an option leaves what stood before it.
+    options.add_argument(
+        "--config", metavar="PATH", type=Path, default=argparse.SUPPRESS,
+        help="configuration file (JSON)",
+    )  # fmt: skip
+    options.add_argument(
+        "--debug", action="store_true", default=argparse.SUPPRESS,
+        help="show the traceback of an unexpected error",
+    )  # fmt: skip
+    parser = _Parser(
+        prog="btc-scanner",
+        description=_INTRODUCTION,
+        epilog=_START,
+        parents=[common],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(config=None, debug=False)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(
+        name: str, handler: Handler, summary: str, more: str = ""
+    ) -> argparse.ArgumentParser:
+        # Defaults live at the top only: a sub-parser's own would overwrite them.
+        sentence = f"{summary[0].upper()}{summary[1:]}."
+        added = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{sentence}\n\n{more}" if more else sentence,
+            parents=[common],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(handler=handler)
+        return added
+
+    _add_demo(command("demo", _demo, "watch the scanner at work on a simulated market", _DEMO))
+    command("up", _up, "run the scanner against the configured exchange until stopped", _UP)
+    _add_replay(
+        command("replay", _replay, "send a file of candles through the real services", _REPLAY)
+    )
+    _add_json(command("status", _status, "tell how each service is doing", _STATUS))
+    _add_signals(command("signals", _signals, "list the latest signals", _SIGNALS))
+    _add_config(command("config", _no_config_command, "check or show the configuration"), common)
+    command("version", _version, "print the version")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """With a suggestion for a misspelt command, where Python (3.14) has it."""
+
+    suggest_on_error = True
+
+
+_DEMO = """\
+Starts a Redis, a simulated exchange, a mailbox and a Telegram stand-in, and the four services as
+processes, faster than real time. Alerts appear as they are delivered; a summary comes at the end.
+Nothing leaves this machine and no configuration is needed. Ctrl-C ends it early."""
+
+_UP = """\
+Starts ingest, indicators, detector and notifier and restarts whichever dies. Without redis.url it
+also runs a Redis of its own, with its data in run/redis beside the configuration file. Ctrl-C or
+SIGTERM stops everything in order."""
+
+_REPLAY = """\
+Candles are read as time,open,high,low,close,volume (CSV, also .gz) or as Binance's archive files
+(CSV or .zip). They pass through the four real services on a Redis of their own; no history counts
+as stale. DIR receives signals.csv, deliveries.csv (as the mailbox and the Bot API saw them) and
+summary.json (counts, speed, latency, memory)."""
+
+_STATUS = """\
+Health of each service, lengths and lags of the streams, the last candle per timeframe, which
+factors of a signal are met, and what is pending and delivered per channel. Exits with 1 when
+something is unhealthy."""
+
+_SIGNALS = """\
+Newest first, from the stream of the running scanner, with whether each was sent."""
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--seconds", type=_positive, default=60.0, metavar="N", help="how long to run (default: 60)"
+    )
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="the market to simulate: same seed, same signals"
+    )
+    parser.add_argument(
+        "--speed", type=_positive, metavar="N", help="market time per real time (default: chosen)"
+    )
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "candles", type=Path, metavar="CANDLES", help="one-minute candles, oldest first"
+    )
+    parser.add_argument(
+        "--speed", type=_speed, metavar="max|N", default=None,
+        help="as fast as the services can, or N times real time (default: max)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="where to write; made if absent"
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON object")
+
+
+def _add_signals(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", dest="count", type=_count, default=10, metavar="N", help="how many (default: 10)"
+    )
+    _add_json(parser)
+
+
+def _add_config(parser: argparse.ArgumentParser, common: "_Parser") -> None:
+    choices = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = choices.add_parser(
+        "check",
+        parents=[common],
+        help="list every fault, each with its remedy",
+        description="Read the configuration and list every fault in it, each with its remedy.",
+    )
+    check.set_defaults(handler=_config_check)
+    show = choices.add_parser(
+        "show",
+        parents=[common],
+        help="print what applies, secrets masked",
+        description="Print the settings as they apply: defaults, file and environment in one.",
+    )
+    show.set_defaults(handler=_config_show)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _speed(text: str) -> float | None:
+    return None if text == "max" else _positive(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from cli import demo_command  # noqa: PLC0415
+
+    return demo_command.run(seconds=chosen.seconds, seed=chosen.seed, speed=chosen.speed)
+
+
+def _up(chosen: argparse.Namespace) -> int:
+    from cli import up_command  # noqa: PLC0415
+    from shared.settings import find_config, load_settings  # noqa: PLC0415
+
+    path = find_config(chosen.config)
+    return up_command.run(load_settings(path), path)
+
+
+def _replay(chosen: argparse.Namespace) -> int:
+    from cli import replay_command  # noqa: PLC0415
+
+    return replay_command.run(
+        chosen.candles, speed=chosen.speed, out=chosen.out, config=chosen.config
+    )
+
+
+def _status(chosen: argparse.Namespace) -> int:
+    from cli import status_command  # noqa: PLC0415
+
+    return status_command.run(_settings_of_a_running_scanner(chosen.config), chosen.json)
+
+
+def _signals(chosen: argparse.Namespace) -> int:
+    from cli import signals_command  # noqa: PLC0415
+
+    return signals_command.run(
+        _settings_of_a_running_scanner(chosen.config), chosen.count, chosen.json
+    )
+
+
+def _config_check(chosen: argparse.Namespace) -> int:
+    from cli import config_command  # noqa: PLC0415
+
+    return config_command.check(chosen.config)
+
+
+def _config_show(chosen: argparse.Namespace) -> int:
+    from cli import config_command  # noqa: PLC0415
+
+    return config_command.show(chosen.config)
+
+
+def _no_config_command(chosen: argparse.Namespace) -> int:
+    raise AssertionError(chosen)  # argparse insists on check or show
+
+
+def _version(chosen: argparse.Namespace) -> int:
+    print(f"btc-scanner {VERSION} (Python {sys.version.split()[0]})")
+    return 0
+
+
+def _settings_of_a_running_scanner(config: Path | None) -> "Settings":
+    """The settings; without redis.url, with the address of the Redis that ``up`` runs."""
+    from cli.embedded_redis import running_url  # noqa: PLC0415
+    from cli.up_command import REDIS_URL_VARIABLE, redis_directory  # noqa: PLC0415
+    from shared.settings import find_config, load_settings  # noqa: PLC0415
+
+    path = find_config(config)
+    settings = load_settings(path)
+    if settings.redis.embedded:
+        url = running_url(redis_directory(path))
+        if url is not None:
+            return load_settings(path, {**os.environ, REDIS_URL_VARIABLE: url})
+    return settings
+
+
+def _report(error: BaseException, *, debug: bool) -> int:
+    """Print what happened, and return the exit code that belongs to it."""
+    leaves = list(_leaves(error))
+    known = [_expected(leaf) for leaf in leaves]
+    if all(known) and not debug:
+        for message, _ in filter(None, known):
+            _say(message)
+        return max(code for _, code in filter(None, known))
+    if debug:
+        traceback.print_exception(error)
+        return EXIT_FAILURE
+    first = leaves[0]
+    summary = f"unexpected {type(first).__name__}: {first}".rstrip(": ")
+    _say(f"{summary}\n  {_kept(error)}")
+    return EXIT_FAILURE
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _expected(error: BaseException) -> tuple[str, int] | None:
+    """Message and exit code of an error that a person can act on; None for a bug."""
+    from shared.config_errors import ConfigError  # noqa: PLC0415
+
+    if isinstance(error, CommandError):
+        return str(error), error.exit_code
+    if isinstance(error, ConfigError):
+        return str(error), EXIT_USAGE
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | Path) else ""
+        return f"{place}{error.strerror}", EXIT_FAILURE
+    return None
+
+
+def _kept(error: BaseException) -> str:
+    """Write the traceback where it can be found again, and say where."""
+    try:
+        handle, path = tempfile.mkstemp(prefix="btc-scanner-", suffix=".txt")
+        with open(handle, "w", encoding="utf-8") as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return "run the command with --debug to see where"
+    return f"This is a bug. Its traceback is in {path}; --debug prints it."
+
+
+def _say(message: str) -> None:
+    print(f"btc-scanner: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
