@@ -33,6 +33,23 @@ from shared import config_errors as errors
 from shared import timeframe
 from shared.config_errors import ConfigError, Fault, Wrong
 
+__all__ = [
+    "ConfigError",
+    "Exchange",
+    "Health",
+    "Indicators",
+    "Logging",
+    "Notifier",
+    "Redis",
+    "Settings",
+    "SignalRules",
+    "Smtp",
+    "Streams",
+    "Telegram",
+    "find_config",
+    "load_settings",
+]
+
 EMBEDDED_REDIS_URL = "redis://127.0.0.1:6379/0"
 MASK = "********"
 
@@ -963,8 +980,10 @@ class _Draft:
         broken = {errors.key_of(fault.path) for fault in self.faults}
         whole = Settings.model_construct(**cast("dict[str, Any]", models))
         for clash in (*_clashes(whole), *_missing_files(whole)):
-            if broken.isdisjoint(clash.paths):
-                origin = self.origins.get(clash.paths[0], "")
+            sections = {path.partition(".")[0] for path in clash.paths}
+            if broken.isdisjoint({*clash.paths, *sections}):
+                found = (self.origins.get(path) for path in clash.paths)
+                origin = " and ".join(dict.fromkeys(filter(None, found)))
                 fault = Fault(clash.paths[0], clash.what, clash.remedy, clash.near, origin)
                 if fault not in self.faults:
                     self.faults.append(fault)
@@ -1003,7 +1022,7 @@ class _Draft:
 
 def _missing_files(settings: Settings) -> Iterator[_Clash]:
     path = settings.smtp.ca_file if settings.smtp else None
-    if path and not os.access(path, os.R_OK):
+    if path and not (path.is_file() and os.access(path, os.R_OK)):
         yield _Clash(("smtp.ca_file",), "is not a file that can be read", "correct its path")
 
 
