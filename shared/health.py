@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from redis.exceptions import RedisError
 
 from shared import VERSION, keys
-from shared.redis_access import RedisAccess
-from shared.settings import HealthSettings
+from shared.redis_access import RedisAccess, flat
+from shared.settings import Health
 
 _HOUR_S = 3600.0
 _LATENCIES_KEPT = 1000
@@ -53,7 +53,7 @@ class Heartbeat:
         state: One word or a short sentence: ``starting``, ``running``, ``waiting for …``.
     """
 
-    def __init__(self, service: str, instance: str, settings: HealthSettings) -> None:
+    def __init__(self, service: str, instance: str, settings: Health) -> None:
         """Start counting; nothing is written before ``beat`` runs."""
         self._service, self._instance, self._settings = service, instance, settings
         self._started, self._started_ms = time.monotonic(), int(time.time() * 1000)
@@ -113,7 +113,7 @@ class Heartbeat:
     async def _write(self, access: RedisAccess, key: str) -> None:
         async with access.client.pipeline(transaction=True) as pipe:
             pipe.delete(key)  # facts that are no longer true must not linger
-            pipe.hset(key, mapping=dict(self.fields(access.trouble)))
+            pipe.hset(key, items=flat(self.fields(access.trouble)))
             pipe.pexpire(key, int(self._settings.ttl_seconds * 1000))
             await pipe.execute()
 

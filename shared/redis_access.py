@@ -10,24 +10,15 @@ deadline is ``asyncio.timeout`` here instead.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
+from redis import exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    ConnectionError as RedisConnectionError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    TimeoutError as RedisTimeoutError,
-)  # fmt: skip
+from redis.exceptions import RedisError
 
 log = logging.getLogger(__name__)
 
@@ -52,36 +43,49 @@ def shown_url(url: str) -> str:
     return f"{parts.scheme}://{host}:{parts.port or 6379}{parts.path}"
 
 
-def remedy(error: BaseException, url: str) -> str | None:
-    """What is wrong with this Redis and what a person can do; None if waiting cannot help.
+# Kind of error, or how its text begins, and what to tell a person. The first that fits counts, so
+# subclasses stand before their bases (an authentication error is a connection error to redis-py).
+_REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | str, str], ...] = (
+    (TooOld, "is too old: install Redis 7.0 or Valkey 8 or newer, or leave redis.url empty"),
+    (exceptions.BusyLoadingError, "is loading its data; this ends by itself"),
+    (
+        (exceptions.AuthenticationError, exceptions.AuthorizationError),
+        "wants a password, or another one: set redis.url (redis://USER:PASSWORD@HOST:PORT/0)",
+    ),
+    (
+        "NOAUTH",
+        "wants a password: set redis.url (redis://USER:PASSWORD@HOST:PORT/0)",
+    ),
+    (exceptions.NoPermissionError, "refuses a command ({text}): extend the user's ACL"),
+    (exceptions.ReadOnlyError, "is a read-only replica: point redis.url to the primary"),
+    (
+        exceptions.OutOfMemoryError,
+        "is out of memory: raise maxmemory, or lower the streams.*_maxlen settings",
+    ),
+    ("MISCONF", "cannot write to its disk: free some space and see its log"),
+    ("BUSY ", "is busy with a script; this usually ends by itself"),
+    ("UNBLOCKED", "changed its role or lost a stream; this usually ends by itself"),
+    ("MASTERDOWN", "has lost its primary; this usually ends by itself"),
+    ("CLUSTERDOWN", "is a cluster that is down; this usually ends by itself"),
+    (
+        (exceptions.TimeoutError, TimeoutError),
+        f"does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused?",
+    ),
+    (
+        (exceptions.ConnectionError, OSError),
+        "cannot be reached ({cause}): start it, or correct redis.url",
+    ),
+)
 
-    Pure: one table for every kind of outage.
-    """
-    where = f"Redis at {shown_url(url)}"
+
+def remedy(error: BaseException, url: str) -> str | None:
+    """What is wrong with this Redis and what a person can do; None if waiting cannot help."""
     text = str(error)
-    if isinstance(error, TooOld):
-        return f"{where} is too old: install Redis 7.0 or Valkey 8 or newer, or leave redis.url empty"
-    if isinstance(error, BusyLoadingError):
-        return f"{where} is loading its data; this ends by itself"
-    if isinstance(error, AuthenticationError | AuthorizationError) or "NOAUTH" in text:
-        return (
-            f"{where} wants a password, or another one: set redis.url"
-            " (redis://USER:PASSWORD@HOST:PORT/0)"
-        )
-    if isinstance(error, NoPermissionError):
-        return f"{where} refuses a command to this user ({text}): extend the user's ACL"
-    if isinstance(error, ReadOnlyError):
-        return f"{where} is a read-only replica: point redis.url to the primary"
-    if isinstance(error, OutOfMemoryError):
-        return f"{where} is out of memory: raise maxmemory, or lower the streams.*_maxlen settings"
-    if "MISCONF" in text:
-        return f"{where} cannot write to its disk: free some space, see its log"
-    if text.startswith(("BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "LOADING", "UNBLOCKED")):
-        return f"{where} is busy ({text.split(' ')[0]}); this usually ends by itself"
-    if isinstance(error, TimeoutError | RedisTimeoutError):
-        return f"{where} does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused?"
-    if isinstance(error, RedisConnectionError | OSError):
-        return f"{where} cannot be reached ({_cause(error)}): start it, or correct redis.url"
+    for kind, advice in _REMEDIES:
+        fits = text.startswith(kind) if isinstance(kind, str) else isinstance(error, kind)
+        if fits:
+            what = advice.format(text=text, cause=_cause(error))
+            return f"Redis at {shown_url(url)} {what}"
     return None
 
 
@@ -98,6 +102,11 @@ def backoff(first_s: float = 0.05, cap_s: float = 2.0) -> Iterator[float]:
     while True:
         yield delay * random.uniform(0.5, 1.0)
         delay = min(cap_s, delay * 2)
+
+
+def flat(mapping: Mapping[str, str]) -> list[str]:
+    """Field, value, field, value, ... as HSET takes them."""
+    return [text for pair in mapping.items() for text in pair]
 
 
 class RedisAccess:
@@ -154,6 +163,21 @@ class RedisAccess:
         if trouble != self.trouble:
             log.error("%s; waiting", trouble)
             self.trouble = trouble
+
+    async def value(self, key: str) -> bytes | None:
+        """The string at ``key``, patiently."""
+        answer = await self.patiently(lambda: self.client.get(key))
+        return cast("bytes | None", answer)
+
+    async def field(self, key: str, name: str) -> str | None:
+        """One field of the hash at ``key`` as text, patiently."""
+        answer = await self.patiently(lambda: self.client.hget(key, name))
+        return None if answer is None else cast("bytes", answer).decode()
+
+    async def fields(self, key: str) -> dict[bytes, bytes]:
+        """All fields of the hash at ``key``, empty if there is none, patiently."""
+        answer = await self.patiently(lambda: self.client.hgetall(key))
+        return cast("dict[bytes, bytes]", answer)
 
     async def ready(self) -> None:
         """Wait until a Redis that is new enough answers."""

@@ -52,7 +52,7 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EX_CONFIG
-    set_up(service, settings.logging, redact=settings.secrets)
+    set_up(service, settings.logging, redact=settings.secrets())
     return run(serve(settings, arguments.instance))
 
 

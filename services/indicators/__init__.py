@@ -1,0 +1,1 @@
+"""Appends indicators to closed candles: klines streams in, one merged indicators stream out."""

@@ -1,0 +1,252 @@
+"""Closed candles of several timeframes in, one sequence of indicators entries out.
+
+Pure. The merge is in event time: an entry is released when no other timeframe can still produce an
+earlier one. Every boundary has exactly one entry (a candle or a missing marker), so the next
+boundary of each timeframe is known and the merge waits only for what will come. At one boundary
+the longest timeframe goes first, so that a 1m candle sees the 5m candle that closed with it, as on
+a chart.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from services.indicators.maths import Atr, Ema, Rsi, Sma, Vwap
+from shared.candle import Candle
+from shared.indicators_entry import IndicatorsEntry
+from shared.malformed import Malformed
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A stream did not continue where it was left: candles were trimmed or deleted unread.
+
+    Attributes:
+        expected_ms: The boundary that should have come.
+        found_ms: The boundary that came.
+    """
+
+    timeframe: str
+    expected_ms: int
+    found_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is computed.
+
+    Attributes:
+        intervals: Timeframe → interval in ms, longest first; the order is the rank.
+        trends: Timeframe → the longer one whose trend EMA it is compared with.
+    """
+
+    intervals: Mapping[str, int]
+    trends: Mapping[str, str]
+    ema_fast: int
+    ema_slow: int
+    ema_trend: int
+    rsi_period: int
+    atr_period: int
+    volume_ma_period: int
+
+    @property
+    def parameters(self) -> str:
+        """All that the numbers depend on, in words: the fingerprint of a snapshot."""
+        frames = " ".join(
+            f"{name}→{self.trends[name]}" if name in self.trends else name
+            for name in self.intervals
+        )
+        return (
+            f"EMA {self.ema_fast}/{self.ema_slow}/{self.ema_trend}, RSI {self.rsi_period},"
+            f" ATR {self.atr_period}, volume MA {self.volume_ma_period}, {frames}"
+        )
+
+
+class _Timeframe:
+    """The indicators of one timeframe, and its candles that wait for the merge."""
+
+    def __init__(self, name: str, rank: int, plan: Plan) -> None:
+        self.name, self.rank, self.interval_ms = name, rank, plan.intervals[name]
+        self.trend = plan.trends.get(name)
+        self.waiting: deque[Candle] = deque()
+        self.fed_ms: int | None = None
+        self.released_ms: int | None = None
+        self.forget(plan)
+
+    def forget(self, plan: Plan) -> None:
+        """Start all indicators afresh."""
+        self.ema_fast, self.ema_slow = Ema(plan.ema_fast), Ema(plan.ema_slow)
+        self.ema_trend, self.volume_ma = Ema(plan.ema_trend), Sma(plan.volume_ma_period)
+        self.rsi, self.atr, self.vwap = Rsi(plan.rsi_period), Atr(plan.atr_period), Vwap()
+
+    def update(self, candle: Candle) -> tuple[float | None, float | None]:
+        """Update all indicators; return the fast and slow EMA of the candle before."""
+        before = self.ema_fast.value, self.ema_slow.value
+        close = candle.close
+        self.ema_fast.update(close)
+        self.ema_slow.update(close)
+        self.ema_trend.update(close)
+        self.rsi.update(close)
+        self.atr.update(candle.high, candle.low, close)
+        self.volume_ma.update(candle.volume)
+        open_ms = candle.boundary_ms - self.interval_ms
+        self.vwap.update(open_ms, candle.high, candle.low, close, candle.volume)
+        return before
+
+    def state(self) -> dict[str, object]:
+        return {
+            "released": self.released_ms,
+            "ema_fast": self.ema_fast.state(),
+            "ema_slow": self.ema_slow.state(),
+            "ema_trend": self.ema_trend.state(),
+            "rsi": self.rsi.state(),
+            "atr": self.atr.state(),
+            "volume_ma": self.volume_ma.state(),
+            "vwap": self.vwap.state(),
+        }
+
+    def restore(self, plan: Plan, state: Mapping[str, Any]) -> None:
+        self.released_ms = self.fed_ms = None if state["released"] is None else state["released"]
+        self.ema_fast = Ema.restored(plan.ema_fast, state["ema_fast"])
+        self.ema_slow = Ema.restored(plan.ema_slow, state["ema_slow"])
+        self.ema_trend = Ema.restored(plan.ema_trend, state["ema_trend"])
+        self.rsi = Rsi.restored(plan.rsi_period, state["rsi"])
+        self.atr = Atr.restored(plan.atr_period, state["atr"])
+        self.volume_ma = Sma.restored(plan.volume_ma_period, state["volume_ma"])
+        self.vwap = Vwap.restored(state["vwap"])
+
+
+class Engine:
+    """Merges and computes; everything it will ever say follows from the candles fed to it.
+
+    Attributes:
+        position: ``<boundary>-<rank>`` of the last candle or marker released, "" before the first.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Start without any history."""
+        self._plan = plan
+        self._frames = {
+            name: _Timeframe(name, rank, plan) for rank, name in enumerate(plan.intervals)
+        }
+        self.position = ""
+
+    def feed(self, timeframe: str, candles: Iterable[Candle]) -> list[Hole]:
+        """Queue the next candles of ``timeframe``, in order.
+
+        Returns:
+            The holes found. Values computed across one would be wrong without a sign of it, so
+            the timeframe's indicators start afresh behind it and are undefined until warm.
+        """
+        frame, holes = self._frames[timeframe], []
+        for candle in candles:
+            expected_ms = None if frame.fed_ms is None else frame.fed_ms + frame.interval_ms
+            if expected_ms is not None and candle.boundary_ms != expected_ms:
+                holes.append(Hole(timeframe, expected_ms, candle.boundary_ms))
+            frame.fed_ms = candle.boundary_ms
+            frame.waiting.append(candle)
+        return holes
+
+    def waiting(self, timeframe: str) -> int:
+        """How many candles of ``timeframe`` wait for the merge."""
+        return len(self._frames[timeframe].waiting)
+
+    def fed(self, timeframe: str) -> int | None:
+        """The last boundary of ``timeframe`` that was fed, None before the first."""
+        return self._frames[timeframe].fed_ms
+
+    def release(self, at_most: int) -> list[IndicatorsEntry]:
+        """Up to ``at_most`` further candles in event time, with their indicators.
+
+        Missing markers are passed over silently, moving ``position`` on.
+        """
+        released: list[IndicatorsEntry] = []
+        while len(released) < at_most and (frame := self._next()) is not None:
+            candle = frame.waiting.popleft()
+            if candle.boundary_ms != (frame.released_ms or 0) + frame.interval_ms:
+                frame.forget(self._plan)
+            frame.released_ms = candle.boundary_ms
+            self.position = f"{candle.boundary_ms}-{frame.rank}"
+            if candle.missing:
+                frame.vwap.witness(candle.boundary_ms - frame.interval_ms)
+            else:
+                released.append(self._entry(frame, candle))
+        return released
+
+    def _next(self) -> _Timeframe | None:
+        """The timeframe whose first waiting candle nothing can precede any more, if any."""
+        first: _Timeframe | None = None
+        first_ms = 0
+        for frame in self._frames.values():  # by rank, so that at one boundary the longest wins
+            if frame.waiting:
+                boundary_ms = frame.waiting[0].boundary_ms
+            elif frame.fed_ms is not None:
+                boundary_ms = frame.fed_ms + frame.interval_ms
+            else:
+                return None
+            if first is None or boundary_ms < first_ms:
+                first, first_ms = frame, boundary_ms
+        return first if first is not None and first.waiting else None
+
+    def _entry(self, frame: _Timeframe, candle: Candle) -> IndicatorsEntry:
+        fast_before, slow_before = frame.update(candle)
+        trend = frame.trend
+        return IndicatorsEntry(
+            timeframe=frame.name,
+            boundary_ms=candle.boundary_ms,
+            rank=frame.rank,
+            open=candle.open,
+            high=candle.high,
+            low=candle.low,
+            close=candle.close,
+            volume=candle.volume,
+            ema_fast=frame.ema_fast.value,
+            ema_slow=frame.ema_slow.value,
+            ema_trend=frame.ema_trend.value,
+            ema_fast_prev=fast_before,
+            ema_slow_prev=slow_before,
+            rsi=frame.rsi.value,
+            atr=frame.atr.value,
+            vwap=frame.vwap.value,
+            volume_ma=frame.volume_ma.value,
+            trend_timeframe=trend,
+            trend_ema=None if trend is None else self._frames[trend].ema_trend.value,
+            source=candle.source,
+            lag_ms=candle.lag_ms,
+            received_at_ms=candle.received_at_ms,
+        )
+
+    def state(self) -> dict[str, object]:
+        """Everything that later entries depend on; candles still waiting are read again."""
+        return {
+            "format": FORMAT,
+            "parameters": self._plan.parameters,
+            "position": self.position,
+            "timeframes": {name: frame.state() for name, frame in self._frames.items()},
+        }
+
+    @classmethod
+    def restored(cls, plan: Plan, state: Mapping[str, Any]) -> Self:
+        """The engine whose ``state`` this was.
+
+        Raises:
+            Malformed: It is of another format or other parameters, or damaged.
+        """
+        if state.get("format") != FORMAT:
+            raise Malformed(f"snapshot of format {state.get('format')!r}, this is {FORMAT}")
+        if state.get("parameters") != plan.parameters:
+            raise Malformed(
+                f"snapshot computed with {state.get('parameters')!r}, configured is"
+                f" {plan.parameters!r}"
+            )
+        self = cls(plan)
+        try:
+            self.position = str(state["position"])
+            for name, frame in self._frames.items():
+                frame.restore(plan, state["timeframes"][name])
+        except (KeyError, TypeError, ValueError) as error:
+            raise Malformed(f"damaged snapshot: {type(error).__name__} {error}") from None
+        return self

@@ -1,0 +1,202 @@
+"""The stream contract in Python: the three atomic scripts, and blocking reads.
+
+Every function here is idempotent, so ``RedisAccess.patiently`` may repeat it after a lost reply:
+an appended candle is then a duplicate, a commit finds its own position, an emitted entry is behind
+the cursor.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from shared import keys
+from shared.candle import Candle
+from shared.indicators_entry import IndicatorsEntry
+from shared.redis_access import COMMAND_TIMEOUT_S, RedisAccess
+from shared.settings import Streams
+from shared.trade_signal import Signal
+
+_SCRIPTS = Path(__file__).parent / "scripts"
+_MINUTE_MS = 60_000
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a batch of candles.
+
+    Attributes:
+        status: ``ok``; ``gap``: candles are absent before the rest of the batch; ``ahead``: the
+            readers are too far behind for the rest of the batch.
+        last_ms: The last boundary in the stream now, None while it is empty.
+    """
+
+    status: Literal["ok", "gap", "ahead"]
+    appended: int
+    duplicates: int
+    last_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What became of a commit.
+
+    Attributes:
+        status: ``ok``; ``duplicate``: another instance is at ``what``; ``conflict``: one with the
+            parameters ``what`` is alive; ``ahead``: the detector is still at ``what``.
+    """
+
+    status: Literal["ok", "duplicate", "conflict", "ahead"]
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of an evaluated entry.
+
+    Attributes:
+        status: ``emitted`` as stream entry ``what``; ``suppressed`` by the last signal's time and
+            price ``what``; ``duplicate``: evaluated before; ``advanced``: there was no signal.
+    """
+
+    status: Literal["emitted", "suppressed", "duplicate", "advanced"]
+    what: str
+
+
+class KlinesWriter:
+    """Appends closed candles to the ``klines`` streams of one market."""
+
+    def __init__(self, access: RedisAccess, symbol: str, settings: Streams) -> None:
+        """Write for ``symbol`` (``BTCUSDT``)."""
+        self._access, self._symbol = access, symbol
+        self._maxlen = str(settings.klines_maxlen)
+        self._lead_ms = str(settings.max_lead * _MINUTE_MS)
+        self._script = access.client.register_script((_SCRIPTS / "append.lua").read_text())
+
+    async def append(self, timeframe: str, interval_ms: int, candles: Sequence[Candle]) -> Appended:
+        """Append those of ``candles`` (in order) that come next; see ``Appended``."""
+        arguments = [str(interval_ms), self._maxlen, self._lead_ms]
+        for candle in candles:
+            fields = candle.fields()
+            arguments += (str(candle.boundary_ms), str(len(fields)))
+            arguments += fields
+        written = [keys.klines(self._symbol, timeframe), keys.progress(self._symbol)]
+        reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
+        status, appended, duplicates, last = reply
+        return Appended(
+            cast("Literal['ok', 'gap', 'ahead']", status.decode()),
+            appended,
+            duplicates,
+            int(last) if last else None,
+        )
+
+
+class IndicatorsWriter:
+    """Commits indicators entries together with the state that they lead to."""
+
+    def __init__(
+        self, access: RedisAccess, symbol: str, settings: Streams, parameters: str
+    ) -> None:
+        """Write for ``symbol`` as the owner with these ``parameters`` (in words)."""
+        self._access, self._symbol, self._parameters = access, symbol, parameters
+        self._maxlen = str(settings.indicators_maxlen)
+        self._lead_ms = str(settings.max_lead * _MINUTE_MS)
+        self._script = access.client.register_script((_SCRIPTS / "commit.lua").read_text())
+
+    async def commit(
+        self,
+        expected: str,
+        position: str,
+        snapshot: bytes,
+        entries: Sequence[IndicatorsEntry],
+        owner_ttl_ms: int,
+    ) -> Committed:
+        """Write ``entries`` and ``snapshot``, if the stored position is ``expected``."""
+        arguments: list[str | bytes] = [
+            self._parameters,
+            str(owner_ttl_ms),
+            expected,
+            position,
+            snapshot,
+            self._maxlen,
+            self._lead_ms,
+        ]
+        for entry in entries:
+            fields = entry.fields()
+            arguments += (entry.entry_id, str(len(fields)))
+            arguments += fields
+        symbol = self._symbol
+        written = [
+            keys.indicators(symbol),
+            keys.state(symbol),
+            keys.owner(symbol),
+            keys.progress(symbol),
+        ]
+        reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
+        status, what = reply[0].decode(), reply[1].decode()
+        if status == "duplicate" and what == position:
+            status = "ok"  # our reply was lost, or a twin wrote the very same
+        return Committed(cast("Literal['ok', 'duplicate', 'conflict', 'ahead']", status), what)
+
+
+class SignalsWriter:
+    """Emits signals and advances the detector's cursor."""
+
+    def __init__(
+        self,
+        access: RedisAccess,
+        symbol: str,
+        settings: Streams,
+        *,
+        window_ms: int,
+        threshold_percent: float,
+    ) -> None:
+        """Write for ``symbol``, suppressing what dedup's window and threshold say."""
+        self._access, self._symbol = access, symbol
+        self._maxlen = str(settings.signals_maxlen)
+        self._window_ms, self._threshold = window_ms, threshold_percent
+        self._script = access.client.register_script((_SCRIPTS / "emit.lua").read_text())
+
+    async def judge(self, entry_id: str, signal: Signal | None) -> Judged:
+        """Advance the cursor to ``entry_id``, emitting its ``signal`` unless that repeats one."""
+        side = "LONG" if signal is None else str(signal.side)
+        written = [keys.SIGNALS, keys.dedup(self._symbol, side), keys.cursor(self._symbol)]
+        arguments = [entry_id]
+        if signal is not None:
+            arguments += [
+                str(signal.close_time_ms),
+                repr(signal.entry),
+                str(self._window_ms),
+                repr(self._threshold),
+                str(self._window_ms + _DEDUP_MARGIN_MS),
+                self._maxlen,
+                signal.id,
+                *signal.fields(),
+            ]
+        reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
+        return Judged(
+            cast("Literal['emitted', 'suppressed', 'duplicate', 'advanced']", reply[0].decode()),
+            reply[1].decode(),
+        )
+
+
+# The key must outlive every comparison with it; an hour costs nothing.
+_DEDUP_MARGIN_MS = 3_600_000
+
+
+async def read(
+    access: RedisAccess, positions: Mapping[str, str], *, count: int, block_ms: int
+) -> dict[str, list[Entry]]:
+    """Entries after ``positions`` (stream → last ID seen), waiting up to ``block_ms`` for one.
+
+    ``count`` bounds the entries per stream.
+    """
+    wanted: dict[Any, Any] = dict(positions)
+    reply = await access.patiently(
+        lambda: access.client.xread(wanted, count=count, block=block_ms),
+        timeout=COMMAND_TIMEOUT_S + block_ms / 1000,
+    )
+    batches = cast("list[tuple[bytes, list[Entry]]]", reply)
+    return {stream.decode(): entries for stream, entries in batches}
