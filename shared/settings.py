@@ -122,6 +122,16 @@ def _address(text: str) -> str:
     return text
 
 
+def _sender(text: str) -> str:
+    """An address, or a name and an address: ``BTC Scanner <scanner@example.com>``."""
+    named = re.fullmatch(r"[^\x00-\x1f\x7f<>\"@,;:]{1,60} <([^<>]+)>", text)
+    try:
+        _address(named[1] if named else text)
+    except Wrong as wrong:
+        raise Wrong(wrong.what, "like me@example.com or Name <me@example.com>") from None
+    return text
+
+
 def _chat(item: object) -> object:
     return str(item) if isinstance(item, int) and not isinstance(item, bool) else item
 
@@ -424,8 +434,9 @@ class Smtp(Section):
     password: Secret = Field(
         default=SecretStr(""), description="Password of user; better in SMTP_PASSWORD."
     )
-    from_email: Address = Field(
-        description="Address of the sender.", examples=["scanner@example.com"]
+    from_email: Annotated[str, AfterValidator(_sender)] = Field(
+        description="Address of the sender, with or without a name: Name <me@example.com>.",
+        examples=["scanner@example.com"],
     )
     to_email: Addresses = Field(
         description="Address of the recipient, or a list of them.", examples=["me@example.com"]

@@ -1,0 +1,102 @@
+"""``config check`` and ``config show``: is the configuration right, and what applies?"""
+
+import json
+import os
+import shlex
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from shared.config_errors import ConfigError
+from shared.settings import Settings, find_config, load_settings
+
+EXIT_FAULTY = 2
+_DEFAULTS = "no configuration file; defaults and environment apply"
+
+
+def check(config: Path | None) -> int:
+    """Print what the configuration amounts to, or everything that is wrong with it."""
+    try:
+        path = find_config(config)
+        settings = load_settings(path)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAULTY
+    print(f"OK: {path or _DEFAULTS}")
+    for name, text in _summary(settings):
+        print(f"  {name:<12}{text}")
+    for text in _warnings(settings, path):
+        print(f"warning: {text}", file=sys.stderr)
+    return 0
+
+
+def show(config: Path | None) -> int:
+    """Print all settings as they apply, as JSON, with secrets masked."""
+    try:
+        settings = load_settings(config)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAULTY
+    print(json.dumps(settings.masked(), indent=2))
+    return 0
+
+
+def _summary(settings: Settings) -> Iterator[tuple[str, str]]:
+    exchange, trends = settings.exchange, settings.signal_rules.trend_timeframes
+    yield "market", f"{exchange.symbol} on {exchange.name}"
+    yield (
+        "timeframes",
+        ", ".join(f"{name} (trend {trends[name]})" for name in exchange.timeframes),
+    )
+    yield "alerts", "; ".join(_channels(settings))
+    yield "redis", settings.masked()["redis"]["url"] or "none set: the program starts its own"
+    log = settings.logging
+    yield "log", f"{log.file or 'console only'}, {log.level} and above"
+
+
+def _channels(settings: Settings) -> Iterator[str]:
+    smtp, telegram = settings.smtp, settings.telegram
+    if smtp:
+        yield f"email to {', '.join(smtp.to_email)} by {smtp.server}:{smtp.port}"
+    if telegram.enabled:
+        yield f"telegram to {', '.join(telegram.chat_id)}"
+    if "console" in settings.channels:
+        yield "console"
+
+
+def _warnings(settings: Settings, path: Path | None) -> Iterator[str]:
+    if "console" in settings.channels:
+        yield (
+            "neither email nor telegram is set up: alerts go to the console "
+            "(add a section smtp, or set telegram.enabled)"
+        )
+    if settings.smtp:
+        port, implicit = settings.smtp.port, settings.smtp.use_ssl
+        if (port == 465 and not implicit) or (port in {25, 587} and implicit):
+            yield (
+                f"smtp.port {port} with smtp.use_ssl {json.dumps(implicit)} is unusual: "
+                "465 goes with true, 587 with false"
+            )
+        if settings.smtp.server.endswith("example.com"):
+            yield "smtp.server is still that of the example"
+    if path and _readable_by_others(path) and _holds_secret(path):
+        yield (f"{path} holds a secret and others can read it: chmod 600 {shlex.quote(str(path))}")
+
+
+def _readable_by_others(path: Path) -> bool:
+    return bool(stat.S_IMODE(os.stat(path).st_mode) & 0o077)
+
+
+def _holds_secret(path: Path) -> bool:
+    """Whether a secret stands in the file itself; the file is known to be right."""
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
+    url = (values.get("redis") or {}).get("url") or ""
+    return bool(
+        (values.get("smtp") or {}).get("password")
+        or (values.get("telegram") or {}).get("bot_token")
+        or urlsplit(url).password
+        or "password=" in url
+    )
