@@ -1,0 +1,97 @@
+"""The notifier process: every signal to every recipient of every enabled channel.
+
+A channel that is slow to open (importing aiogram takes seconds) or down never holds up another.
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable, Mapping
+
+from services.notifier.channels import Channel
+from services.notifier.consumer import consumer_name
+from services.notifier.delivery import Delivery
+from services.notifier.message import Periods
+from shared.health import Heartbeat
+from shared.redis_access import RedisAccess
+from shared.runtime import start_service
+from shared.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def _open_email(settings: Settings) -> Channel:
+    from services.notifier.channels.email_channel import EmailChannel  # noqa: PLC0415 - only if on
+
+    if settings.smtp is None:
+        raise AssertionError("settings.channels names email without a section smtp")
+    return EmailChannel(settings.smtp, _periods(settings))
+
+
+def _open_telegram(settings: Settings) -> Channel:
+    from services.notifier.channels.telegram_channel import TelegramChannel  # noqa: PLC0415
+
+    return TelegramChannel(settings.telegram, _periods(settings))
+
+
+def _open_console(settings: Settings) -> Channel:
+    from services.notifier.channels.console_channel import ConsoleChannel  # noqa: PLC0415
+
+    log.warning(
+        "neither email nor Telegram is configured: alerts go to the console"
+        " (set the section smtp, or telegram.enabled)"
+    )
+    return ConsoleChannel(_periods(settings))
+
+
+_OPENERS: Mapping[str, Callable[[Settings], Channel]] = {
+    "email": _open_email,
+    "telegram": _open_telegram,
+    "console": _open_console,
+}
+
+
+def _periods(settings: Settings) -> Periods:
+    shown = settings.indicators
+    return Periods(
+        ema_fast=shown.ema_fast,
+        ema_slow=shown.ema_slow,
+        ema_trend=shown.ema_trend,
+        atr=shown.atr_period,
+        rsi=shown.rsi_period,
+    )
+
+
+async def serve(settings: Settings, instance: str) -> None:
+    """Deliver by all enabled channels until cancelled."""
+    url, host = settings.redis.effective_url, socket.gethostname()
+    with consumer_name(url, host, instance) as consumer:
+        access = RedisAccess(url, name=f"notifier-{consumer}")
+        heartbeat = Heartbeat("notifier", consumer.removeprefix(f"{host}-"), settings.health)
+        heartbeat.facts.update(channels=" ".join(settings.channels), consumer=consumer)
+        try:
+            await access.ready()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(heartbeat.beat(access))
+                for name in settings.channels:
+                    group.create_task(_serve_channel(name, access, consumer, settings, heartbeat))
+                heartbeat.state = "running"
+        finally:
+            await access.close()
+
+
+async def _serve_channel(
+    name: str, access: RedisAccess, consumer: str, settings: Settings, heartbeat: Heartbeat
+) -> None:
+    # In a thread, because an import that takes seconds would hold up everybody else.
+    channel = await asyncio.to_thread(_OPENERS[name], settings)
+    log.info("%s: %d recipient(s), reading as %s", name, len(channel.recipients), consumer)
+    try:
+        await Delivery(access, channel, consumer, settings, heartbeat).run()
+    finally:
+        await channel.close()
+
+
+if __name__ == "__main__":
+    sys.exit(start_service("notifier", serve))

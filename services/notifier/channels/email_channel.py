@@ -1,0 +1,176 @@
+"""Alerts by email: one mail for each recipient, over connections that are kept for the next.
+
+The ``Message-ID`` follows from signal and recipient, so that the one repeat that cannot be excluded
+(the process died between the server's acceptance and our record) is recognisable as a repeat.
+"""
+
+import asyncio
+import hashlib
+import re
+import socket
+import ssl
+import time
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime
+
+import aiosmtplib
+
+from services.notifier import message
+from services.notifier.channels import Receipt, Recipient, Refused, recipient
+from services.notifier.channels.email_answers import answer
+from shared.settings import Smtp
+from shared.trade_signal import Signal
+
+# Servers and firewalls drop idle connections, some without a word.
+_SURE_ALIVE_S = 30.0
+_NOOP_TIMEOUT_S = 5.0
+_QUIT_TIMEOUT_S = 0.5
+_KEPT_IDLE = 2
+
+_NOT_ATOM = re.compile(r"[^A-Za-z0-9-]+")
+
+
+def message_id(signal_id: str, address: str, from_email: str) -> str:
+    """The same for the same signal and recipient, whoever sends it and whenever."""
+    atoms = _NOT_ATOM.sub(".", signal_id).strip(".")
+    tag = hashlib.sha256(address.encode()).hexdigest()[:12]
+    return f"<{atoms}.{tag}@{from_email.rpartition('@')[2]}>"
+
+
+def build_mail(
+    signal: Signal, periods: message.Periods, *, from_email: str, to_email: str, now: datetime
+) -> EmailMessage:
+    """The whole mail, ready to be sent at ``now``."""
+    mail = EmailMessage(policy=SMTP_POLICY)
+    mail["From"] = from_email
+    mail["To"] = to_email
+    mail["Subject"] = message.subject(signal)
+    mail["Date"] = format_datetime(now)
+    mail["Message-ID"] = message_id(signal.id, to_email, from_email)
+    mail["X-Signal-Id"] = signal.id
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
+    # Quoted-printable survives every relay and keeps the figures readable in the source.
+    mail.set_content(message.email_text(signal, periods), cte="quoted-printable")
+    return mail
+
+
+class EmailChannel:
+    """Sends by one mail server."""
+
+    name = "email"
+
+    def __init__(self, settings: Smtp, periods: message.Periods) -> None:
+        """Prepare; nothing connects before the first mail."""
+        self._settings, self._periods = settings, periods
+        self._server = f"{settings.server}:{settings.port}"
+        self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
+        self._tls: ssl.SSLContext | None = None
+        self.recipients: tuple[Recipient, ...] = tuple(map(recipient, settings.to_email))
+        self.timeout_seconds = settings.timeout_seconds
+
+    async def send(self, signal: Signal, recipient: Recipient) -> Receipt:
+        """See ``Channel.send``."""
+        mail = build_mail(
+            signal,
+            self._periods,
+            from_email=self._settings.from_email,
+            to_email=recipient.address,
+            now=datetime.now(UTC),
+        )
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await self._send(mail, recipient)
+        except (aiosmtplib.SMTPException, OSError, ValueError, Refused) as error:
+            raise answer(error, self._server) from None  # its cause may quote the login
+        return Receipt(mail["Message-ID"])
+
+    async def _send(self, mail: EmailMessage, recipient: Recipient) -> None:
+        client = await self._connection()
+        try:
+            await client.send_message(
+                mail, sender=self._settings.from_email, recipients=[recipient.address]
+            )
+        except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPRecipientsRefused) as error:
+            # The library has reset the dialogue. After 421 it believes in the connection, wrongly.
+            self._keep(client, alive=getattr(error, "code", 0) != 421)
+            raise
+        except BaseException:
+            client.close()
+            raise
+        self._keep(client, alive=True)
+
+    def _keep(self, client: aiosmtplib.SMTP, *, alive: bool) -> None:
+        if alive and client.is_connected and len(self._idle) < _KEPT_IDLE:
+            self._idle.append((client, time.monotonic()))
+        else:
+            client.close()
+
+    async def _connection(self) -> aiosmtplib.SMTP:
+        while self._idle:
+            client, used = self._idle.pop()
+            if await self._alive(client, idle_s=time.monotonic() - used):
+                return client
+            client.close()
+        return await self._connect()
+
+    @staticmethod
+    async def _alive(client: aiosmtplib.SMTP, *, idle_s: float) -> bool:
+        if not client.is_connected:
+            return False
+        if idle_s < _SURE_ALIVE_S:
+            return True
+        try:
+            async with asyncio.timeout(_NOOP_TIMEOUT_S):
+                await client.noop()
+        except (aiosmtplib.SMTPException, OSError):
+            return False
+        except BaseException:
+            client.close()
+            raise
+        return True
+
+    async def _connect(self) -> aiosmtplib.SMTP:
+        settings = self._settings
+        client = aiosmtplib.SMTP(
+            hostname=settings.server,
+            port=settings.port,
+            username=settings.user or None,
+            password=settings.password.get_secret_value() or None,
+            use_tls=settings.use_ssl,
+            start_tls=not settings.use_ssl,  # required, not "if offered": that could be stripped
+            tls_context=self._trust(),
+            local_hostname=socket.gethostname(),  # else the library asks the DNS for our name
+            timeout=None,  # ``send`` bounds the whole; the library's own can lose cancellations
+        )
+        try:
+            await client.connect()
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def _trust(self) -> ssl.SSLContext:
+        if self._tls is None:
+            try:
+                self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
+            except OSError as error:
+                raise Refused(
+                    "smtp ca_file",
+                    f"smtp.ca_file {self._settings.ca_file} cannot be used"
+                    f" ({error.strerror or type(error).__name__}): it must be a PEM file",
+                ) from None
+        return self._tls
+
+    async def close(self) -> None:
+        """Say goodbye to the server, if it listens."""
+        while self._idle:
+            client, _ = self._idle.pop()
+            try:
+                async with asyncio.timeout(_QUIT_TIMEOUT_S):
+                    await client.quit()
+            except (aiosmtplib.SMTPException, OSError):
+                pass
+            finally:
+                client.close()

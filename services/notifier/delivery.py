@@ -1,0 +1,285 @@
+"""Signals of one channel on their way to its recipients: send, then record and acknowledge in one.
+
+Two tasks share the work. *Fresh* takes what is new, in order. *Retry* takes what is pending: what
+failed, what a previous life of this process left, what a dead consumer held. So a new signal never
+waits for an old one. Attempts are counted by Redis (the delivery counter of the pending list); what
+is kept here (which entry waits until when) only spares attempts and may be lost at any time.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from math import ceil
+from typing import TypeVar
+
+from services.notifier.channels import Channel, Recipient, Refused, TryAgain, Undelivered
+from services.notifier.decisions import Patience, Pending, Verdict, due, verdict
+from services.notifier.inbox import Entry, Inbox
+from shared.health import Heartbeat
+from shared.log import Throttle
+from shared.malformed import Malformed
+from shared.redis_access import RedisAccess
+from shared.runtime import finish
+from shared.settings import Settings
+from shared.trade_signal import Signal, read_signal
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_BATCH = 10
+_BLOCK_MS = 1000
+_RETRY_POLL_S = 1.0
+
+# A peer that is down is asked this often per round; the rest of the backlog need not try it too.
+_FAILURES_PER_ROUND = 3
+
+# Recipients of one signal that are served at the same time.
+_AT_ONCE = 4
+
+# From a claim until Redis and we have noticed everything else.
+_CLAIM_MARGIN_S = 5.0
+
+# After SIGTERM a send in flight may still end; the process has five seconds for all its goodbyes.
+GRACE_S = 2.5
+_LET_GO_S = 0.5
+
+
+async def end_soon(step: Coroutine[None, None, T], grace_s: float) -> T:
+    """Like ``runtime.finish``, but a step that hangs is let go ``grace_s`` after a cancellation."""
+    task = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await finish(_end(task, grace_s))
+        raise
+
+
+async def _end(task: asyncio.Future[T], grace_s: float) -> None:
+    await asyncio.wait({task}, timeout=grace_s)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_LET_GO_S)
+    if task.done() and not task.cancelled():
+        task.exception()  # seen; the entry stays pending
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
+
+
+class Delivery:
+    """Serves one channel until cancelled."""
+
+    def __init__(
+        self,
+        access: RedisAccess,
+        channel: Channel,
+        consumer: str,
+        settings: Settings,
+        heartbeat: Heartbeat,
+    ) -> None:
+        """Deliver by ``channel`` as ``consumer``, a name that no live process shares."""
+        self._channel, self._consumer, self._heartbeat = channel, consumer, heartbeat
+        self._ledger_ttl_ms = int(settings.notifier.ledger_ttl_hours * 3_600_000)
+        self._inbox = Inbox(
+            access,
+            channel.name,
+            consumer,
+            ledger_ttl_ms=self._ledger_ttl_ms,
+            events_maxlen=settings.streams.events_maxlen,
+        )
+        self._longest_attempt_s = channel.timeout_seconds * ceil(len(channel.recipients) / _AT_ONCE)
+        self._patience = Patience(
+            settings.notifier.retry_base_seconds,
+            settings.notifier.retry_max_seconds,
+            max(settings.notifier.claim_idle_seconds, self._longest_attempt_s + _CLAIM_MARGIN_S),
+        )
+        self._in_hand: set[bytes] = set()
+        self._waits: dict[bytes, float] = {}
+        self._throttle = Throttle()
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        await self._inbox.create()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._serve_fresh())
+            group.create_task(self._serve_pending())
+
+    async def _serve_fresh(self) -> None:
+        while True:
+            entries = await self._inbox.read(_BATCH, _BLOCK_MS)
+            if entries:
+                self._heartbeat.data_seen()
+                await self._serve_batch(entries, time.monotonic())
+
+    async def _serve_batch(self, entries: list[Entry], read_at_s: float) -> None:
+        ids = {entry_id for entry_id, _ in entries} - self._in_hand
+        self._in_hand |= ids
+        try:
+            for entry_id, fields in entries:
+                held_s = time.monotonic() - read_at_s
+                if held_s + self._longest_attempt_s + _CLAIM_MARGIN_S > self._patience.claim_idle_s:
+                    return  # another consumer could soon take them: they go to the retry task
+                if entry_id in ids:
+                    await self._attempt(entry_id, fields, attempt=1)
+                    self._in_hand.discard(entry_id)
+        finally:
+            self._in_hand -= ids
+
+    async def _serve_pending(self) -> None:
+        while True:
+            await self._retry_round()
+            await asyncio.sleep(_RETRY_POLL_S)
+
+    async def _retry_round(self) -> None:
+        """Try what is due; the oldest first, and not all of it at a peer that is down."""
+        failures, after = 0, None
+        seen: set[bytes] = set()
+        while page := await self._inbox.pending(after):
+            seen |= {entry.entry_id for entry in page}
+            after = page[-1].entry_id
+            for entry in due(
+                page,
+                consumer=self._consumer,
+                in_hand=self._in_hand,
+                waits=self._waits,
+                now_s=time.monotonic(),
+                patience=self._patience,
+            ):
+                failures += not await self._retry(entry)
+                if failures >= _FAILURES_PER_ROUND:
+                    return
+        self._waits = {known: at for known, at in self._waits.items() if known in seen}
+        self._note("pending", str(len(seen)))
+
+    async def _retry(self, seen: Pending) -> bool:
+        claimed = await self._inbox.claim(seen)
+        if claimed is None or seen.entry_id in self._in_hand:
+            return True
+        self._in_hand.add(seen.entry_id)
+        try:
+            return await self._attempt(*claimed, attempt=seen.attempts + 1)
+        finally:
+            self._in_hand.discard(seen.entry_id)
+
+    async def _attempt(self, entry_id: bytes, fields: dict[bytes, bytes], *, attempt: int) -> bool:
+        """Bring an entry as far as possible; False if a recipient is still missing."""
+        if not fields:
+            log.warning("%s: entry %s was trimmed before it was delivered",
+                        self._channel.name, entry_id.decode())  # fmt: skip
+            await self._inbox.acknowledge(entry_id)
+            return True
+        try:
+            signal = read_signal(entry_id, fields)
+        except Malformed as error:
+            log.error("%s: not delivered, never will be: %s", self._channel.name, error)
+            await self._inbox.note_event("malformed signal", str(error), _now_ms())
+            await self._inbox.acknowledge(entry_id)
+            return True
+        missing = await self._inbox.missing(signal, self._channel.recipients)
+        judged = verdict(signal, len(missing), now_ms=_now_ms(), ledger_ttl_ms=self._ledger_ttl_ms)
+        if judged is not Verdict.SEND:
+            log.info("%s: %s not sent: %s", self._channel.name, signal.id, judged.value)
+            await self._inbox.acknowledge(entry_id)
+            return True
+        failures = await self._send_to_all(entry_id, signal, missing, attempt)
+        if not failures:
+            self._waits.pop(entry_id, None)
+            return True
+        self._waits[entry_id] = time.monotonic() + self._wait_s(failures, attempt)
+        return False
+
+    async def _send_to_all(
+        self, entry_id: bytes, signal: Signal, missing: tuple[Recipient, ...], attempt: int
+    ) -> list[Undelivered]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def send(recipient: Recipient) -> Undelivered | None:
+            async with gate:
+                return await self._send(entry_id, signal, recipient, attempt)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(send(recipient)) for recipient in missing]
+        return [failure for task in tasks if (failure := task.result()) is not None]
+
+    async def _send(
+        self, entry_id: bytes, signal: Signal, recipient: Recipient, attempt: int
+    ) -> Undelivered | None:
+        try:
+            await end_soon(self._deliver(entry_id, signal, recipient, attempt), GRACE_S)
+        except Undelivered as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the signal is tried again
+            failure = _unexpected(error)
+        else:
+            return None
+        await self._note_failure(signal, recipient, failure, attempt)
+        return failure
+
+    async def _deliver(
+        self, entry_id: bytes, signal: Signal, recipient: Recipient, attempt: int
+    ) -> None:
+        receipt = await self._channel.send(signal, recipient)
+        now_ms = _now_ms()
+        took_ms = now_ms - signal.received_at_ms
+        await self._inbox.settle(
+            entry_id,
+            signal,
+            recipient,
+            self._channel.recipients,
+            message_id=receipt.message_id,
+            now_ms=now_ms,
+        )
+        name = self._channel.name
+        log.info(
+            "%s: %s delivered to %s, %d ms after the candle was received, attempt %d",
+            name, signal.id, recipient.tag, took_ms, attempt,
+        )  # fmt: skip
+        self._heartbeat.took(f"frame_to_{name}", took_ms)
+        self._heartbeat.counters[f"delivered_{name}"] += 1
+        self._note("last_delivered", signal.id)
+        self._note("last_delivered_at", str(now_ms))
+
+    async def _note_failure(
+        self, signal: Signal, recipient: Recipient, failure: Undelivered, attempt: int
+    ) -> None:
+        name, now_ms = self._channel.name, _now_ms()
+        self._heartbeat.counters[f"failed_{name}"] += 1
+        self._note("last_failure", failure.reason)
+        self._note("last_failure_at", str(now_ms))
+        more = self._throttle.admit(failure.kind, time.monotonic())
+        if more is not None:
+            log.log(
+                logging.ERROR if isinstance(failure, Refused) else logging.WARNING,
+                "%s: %s not delivered to %s at attempt %d: %s; trying again in %.0f s%s",
+                name, signal.id, recipient.tag, attempt, failure.reason,
+                self._wait_s([failure], attempt),
+                f" ({more} more of this kind since the last such line)" if more else "",
+            )  # fmt: skip
+        await self._inbox.note_failure(failure.reason, now_ms)
+
+    def _wait_s(self, failures: list[Undelivered], attempt: int) -> float:
+        """Until the entry is tried again: the shortest that suits one of its recipients."""
+        waits = []
+        for failure in failures:
+            wait_s = self._patience.backoff_s(attempt)
+            if isinstance(failure, Refused):
+                wait_s = self._patience.max_s
+            elif isinstance(failure, TryAgain) and failure.after_seconds is not None:
+                wait_s = max(wait_s, failure.after_seconds)
+            waits.append(wait_s)
+        return min(waits)
+
+    def _note(self, what: str, text: str) -> None:
+        self._heartbeat.facts[f"{self._channel.name}_{what}"] = text
+
+
+def _unexpected(error: Exception) -> TryAgain:
+    """Its text stays out of the log: a library's words may hold a secret; type and place do not."""
+    trace, name = error.__traceback__, type(error).__name__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
+    return TryAgain(f"unexpected {name} {where}", f"an error nobody expected, {name} at {where}")

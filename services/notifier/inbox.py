@@ -1,0 +1,198 @@
+"""Everything that delivery keeps in Redis: the group's pending list, the ledger, the totals.
+
+All operations may be repeated after a lost reply, so they go through ``RedisAccess.patiently``.
+Only totals of failures and events may then count twice, which nobody decides by.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from redis.exceptions import ResponseError
+
+import shared
+from services.notifier.channels import Recipient
+from services.notifier.decisions import Pending
+from shared import keys
+from shared.redis_access import COMMAND_TIMEOUT_S, RedisAccess
+from shared.trade_signal import Signal
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+_SETTLE = Path(shared.__file__).parent / "scripts" / "settle.lua"
+_PAGE = 1000
+
+
+class Inbox:
+    """One channel's view of the signals stream, under one consumer name."""
+
+    def __init__(
+        self,
+        access: RedisAccess,
+        channel: str,
+        consumer: str,
+        *,
+        ledger_ttl_ms: int,
+        events_maxlen: int,
+    ) -> None:
+        """Nothing is read or created before the first operation."""
+        self._access, self._channel, self._consumer = access, channel, consumer
+        self._ledger_ttl_ms, self._events_maxlen = ledger_ttl_ms, events_maxlen
+        self._settle = access.client.register_script(_SETTLE.read_text())
+
+    async def create(self) -> None:
+        """Make sure that the group exists; a new one begins with all that is retained."""
+
+        async def create() -> None:
+            try:
+                await self._access.client.xgroup_create(
+                    keys.SIGNALS, self._channel, id="0", mkstream=True
+                )
+            except ResponseError as error:
+                if not str(error).startswith("BUSYGROUP"):
+                    raise
+
+        await self._access.patiently(create)
+
+    async def read(self, count: int, block_ms: int) -> list[Entry]:
+        """Entries that nobody of the group has got yet, waiting up to ``block_ms`` for one."""
+        reply = await self._grouped(
+            lambda: self._access.client.xreadgroup(
+                self._channel, self._consumer, {keys.SIGNALS: ">"}, count=count, block=block_ms
+            ),
+            COMMAND_TIMEOUT_S + block_ms / 1000,
+        )
+        streams = cast("list[tuple[bytes, list[Entry]]]", reply)
+        return [entry for _, entries in streams for entry in entries]
+
+    async def pending(self, after: bytes | None) -> list[Pending]:
+        """A page of the group's unacknowledged entries in order, from the one after ``after``."""
+        first = "-" if after is None else f"({after.decode()}"
+        reply = await self._grouped(
+            lambda: self._access.client.xpending_range(
+                keys.SIGNALS, self._channel, min=first, max="+", count=_PAGE
+            )
+        )
+        rows = cast("list[dict[str, Any]]", reply)
+        return [
+            Pending(
+                row["message_id"],
+                row["consumer"].decode(),
+                row["time_since_delivered"],
+                row["times_delivered"],
+            )
+            for row in rows
+        ]
+
+    async def claim(self, entry: Pending) -> Entry | None:
+        """Take a pending entry as it was seen; None if somebody took it since, or it is gone.
+
+        The idle time that was seen must not have shrunk: of several who want it, one gets it.
+        """
+        reply = await self._grouped(
+            lambda: self._access.client.xclaim(
+                keys.SIGNALS,
+                self._channel,
+                self._consumer,
+                min_idle_time=entry.idle_ms,
+                message_ids=[entry.entry_id],
+            )
+        )
+        claimed = cast("list[tuple[bytes, dict[bytes, bytes] | None]]", reply)
+        return next(((entry_id, fields or {}) for entry_id, fields in claimed), None)
+
+    async def acknowledge(self, entry_id: bytes) -> None:
+        """The group is done with this entry."""
+        await self._access.patiently(
+            lambda: self._access.client.xack(keys.SIGNALS, self._channel, entry_id)
+        )
+
+    async def missing(
+        self, signal: Signal, recipients: Sequence[Recipient]
+    ) -> tuple[Recipient, ...]:
+        """Those who do not have the signal according to the ledger."""
+        ledger = [self._ledger(signal, recipient) for recipient in recipients]
+        found = await self._access.patiently(lambda: self._access.client.mget(ledger))
+        return tuple(
+            recipient for recipient, text in zip(recipients, found, strict=True) if text is None
+        )
+
+    async def settle(
+        self,
+        entry_id: bytes,
+        signal: Signal,
+        recipient: Recipient,
+        recipients: Sequence[Recipient],
+        *,
+        message_id: str,
+        now_ms: int,
+    ) -> bool:
+        """Record a delivery; acknowledges, and answers True, when nobody is missing any more."""
+        others = [self._ledger(signal, other) for other in recipients if other != recipient]
+        written = [
+            keys.SIGNALS,
+            keys.deliveries(self._channel),
+            self._ledger(signal, recipient),
+            *others,
+        ]
+        arguments: list[str | bytes | int] = [
+            self._channel,
+            entry_id,
+            self._ledger_ttl_ms,
+            f"{now_ms} {message_id}",
+            signal.id,
+            now_ms,
+            now_ms - signal.received_at_ms,
+        ]
+        reply = await self._access.patiently(lambda: self._settle(keys=written, args=arguments))
+        return bool(reply[1])
+
+    async def note_failure(self, reason: str, now_ms: int) -> None:
+        """Count a failed attempt in the totals of the channel."""
+
+        async def write() -> None:
+            async with self._access.client.pipeline(transaction=True) as pipe:
+                totals = keys.deliveries(self._channel)
+                pipe.hincrby(totals, "failed_attempts", 1)
+                pipe.hset(totals, mapping={"last_failure": reason, "last_failure_at": now_ms})
+                await pipe.execute()
+
+        await self._access.patiently(write)
+
+    async def note_event(self, event: str, reason: str, now_ms: int) -> None:
+        """Tell the events stream."""
+        fields: Any = {
+            "event": event,
+            "service": "notifier",
+            "channel": self._channel,
+            "reason": reason,
+            "at": now_ms,
+        }
+        await self._access.patiently(
+            lambda: self._access.client.xadd(
+                keys.EVENTS, fields, maxlen=self._events_maxlen, approximate=True
+            )
+        )
+
+    def _ledger(self, signal: Signal, recipient: Recipient) -> str:
+        return keys.delivered(self._channel, signal.id, recipient.tag)
+
+    async def _grouped(
+        self, operation: Callable[[], Awaitable[T]], timeout: float = COMMAND_TIMEOUT_S
+    ) -> T:
+        """``patiently``, and a group that somebody deleted (FLUSHALL, DEL) is created again."""
+        while True:
+            try:
+                return await self._access.patiently(operation, timeout)
+            except ResponseError as error:
+                if not str(error).startswith("NOGROUP"):
+                    raise
+                log.warning(
+                    "the group %s of the signals stream is gone; creating it", self._channel
+                )
+                await self.create()

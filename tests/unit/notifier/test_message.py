@@ -1,0 +1,136 @@
+"""The texts of an alert, byte for byte."""
+
+import pytest
+
+from services.notifier.message import Periods, email_text, subject, telegram_text
+from shared.market import Market
+from shared.trade_signal import Bias, Side, example_signal
+
+PERIODS = Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6)
+
+EMAIL = """\
+🟢 BTC/USD Scalping Signal Detected
+
+Signal Type: LONG
+Timeframe: 5m
+Entry Price: $65,432.50
+Stop Loss: $65,200.00 (-0.36%)
+Take Profit: $65,665.00 (+0.36%)
+Risk/Reward: 1:1.00
+
+Market Context:
+- ATR(14): $232.50
+- Market Bias: BULLISH
+- Confidence: 5/5 factors
+
+Indicators:
+- EMA(9): $65,450.00
+- EMA(21): $65,380.00
+- EMA(50, 1h): $65,100.00
+- VWAP: $65,300.00
+- RSI(6): 55.3
+- Volume: 1,234,567 (1.75x avg)
+
+Timestamp: 2025-11-02 14:35:00 UTC"""
+
+TELEGRAM = """\
+🟢 BTC/USD LONG Signal
+
+Entry: $65,432.50
+Stop Loss: $65,200.00 (-0.36%)
+Take Profit: $65,665.00 (+0.36%)
+R:R: 1:1.00
+
+Market: BULLISH | TF: 5m
+ATR: $232.50 | Confidence: 5/5
+
+Indicators:
+EMA9: $65,450.00 | EMA21: $65,380.00
+VWAP: $65,300.00 | RSI: 55.3
+Volume: 1.75x avg
+
+14:35:00 UTC"""
+
+
+def line(text: str, start: str) -> str:
+    """What follows ``start`` on its line."""
+    return next(row.removeprefix(start) for row in text.splitlines() if row.startswith(start))
+
+
+def test_the_texts_are_those_that_were_promised() -> None:
+    signal = example_signal()
+    assert subject(signal) == "[BTC SCALP] LONG Signal - 5m"
+    assert email_text(signal, PERIODS) == EMAIL
+    assert telegram_text(signal, PERIODS) == TELEGRAM
+
+
+def test_a_short_signal_is_red_and_its_percents_swap_signs() -> None:
+    signal = example_signal(
+        side=Side.SHORT, stop_loss=65665.00, take_profit=65200.00, bias=Bias.BEARISH
+    )
+    email, telegram = email_text(signal, PERIODS), telegram_text(signal, PERIODS)
+    assert subject(signal) == "[BTC SCALP] SHORT Signal - 5m"
+    assert email.startswith("🔴 BTC/USD Scalping Signal Detected\n\nSignal Type: SHORT\n")
+    assert telegram.startswith("🔴 BTC/USD SHORT Signal\n")
+    for text in (email, telegram):
+        assert line(text, "Stop Loss: ") == "$65,665.00 (+0.36%)"
+        assert line(text, "Take Profit: ") == "$65,200.00 (-0.36%)"
+    assert line(telegram, "Market: ") == "BEARISH | TF: 5m"
+
+
+def test_the_configured_periods_are_shown() -> None:
+    signal = example_signal()
+    periods = Periods(ema_fast=5, ema_slow=13, ema_trend=200, atr=7, rsi=2)
+    email, telegram = email_text(signal, periods), telegram_text(signal, periods)
+    for label in ("- ATR(7): ", "- EMA(5): ", "- EMA(13): ", "- EMA(200, 1h): ", "- RSI(2): "):
+        assert line(email, label)
+    assert line(telegram, "EMA5: ") == "$65,450.00 | EMA13: $65,380.00"
+
+
+def test_the_trend_line_names_no_timeframe_when_it_is_the_signals_own() -> None:
+    email = email_text(example_signal(trend_timeframe="5m"), PERIODS)
+    assert line(email, "- EMA(50): ") == "$65,100.00"
+
+
+@pytest.mark.parametrize(
+    ("quote", "tick", "price", "shown", "name"),
+    [
+        pytest.param("USDT", "0.01000000", 65432.5, "$65,432.50", "BTC/USD", id="dollar"),
+        pytest.param("USDC", "0.1", 65432.5, "$65,432.5", "BTC/USD", id="one decimal"),
+        pytest.param("FDUSD", "1.00000000", 65432.0, "$65,432", "BTC/USD", id="no decimals"),
+        pytest.param("EUR", "0.01", 1234567.891, "1,234,567.89 EUR", "BTC/EUR", id="euro"),
+        pytest.param("ETH", "0.00001000", 0.05123, "0.05123 ETH", "BTC/ETH", id="small"),
+    ],
+)
+def test_prices_are_shown_in_the_quote_with_the_decimals_of_the_tick(
+    quote: str, tick: str, price: float, shown: str, name: str
+) -> None:
+    signal = example_signal(market=Market(f"BTC{quote}", "BTC", quote, tick), entry=price)
+    email, telegram = email_text(signal, PERIODS), telegram_text(signal, PERIODS)
+    assert line(email, "Entry Price: ") == shown
+    assert line(telegram, "Entry: ") == shown
+    assert email.startswith(f"🟢 {name} Scalping")
+    assert telegram.startswith(f"🟢 {name} LONG")
+
+
+@pytest.mark.parametrize(
+    ("volume", "shown"),
+    [
+        (1234567.0, "1,234,567"),
+        (1000.4, "1,000"),
+        (999.994, "999.99"),
+        (12.5, "12.50"),
+        (12.0, "12"),
+        (0.0, "0"),
+    ],
+)
+def test_a_volume_has_decimals_only_where_they_matter(volume: float, shown: str) -> None:
+    email = email_text(example_signal(volume=volume, volume_ma=volume / 2), PERIODS)
+    ratio = "2.00x" if volume else "0.00x"
+    assert line(email, "- Volume: ") == f"{shown} ({ratio} avg)"
+
+
+@pytest.mark.parametrize("stop", [65432.50, 65432.49, 65432.51])
+def test_what_rounds_to_zero_percent_has_no_sign(stop: float) -> None:
+    email = email_text(example_signal(stop_loss=stop), PERIODS)
+    assert line(email, "Stop Loss: ").endswith("(0.00%)")
