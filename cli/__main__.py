@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli import EXIT_FAILURE, EXIT_USAGE, CommandError
 from shared import VERSION
@@ -43,12 +43,11 @@ COMMAND --help tells more."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code; errors are printed, never raised."""
-    parser = build_parser()
     given = sys.argv[1:] if arguments is None else arguments
     if not given:
-        parser.print_help(sys.stderr)
+        build_parser().print_help(sys.stderr)
         return EXIT_USAGE
-    chosen = parser.parse_args(given)
+    chosen = parse(given)
     try:
         handler: Handler = chosen.handler
         code = handler(chosen)
@@ -67,11 +66,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """What was typed; ``handler`` is the function of the command."""
+    # These defaults cannot be the parser's: argparse shares an option's default among all parsers
+    # that have it, and a sub-parser's would then overwrite what was typed before the command.
+    return build_parser().parse_args(arguments, argparse.Namespace(config=None, debug=False))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The tree of commands."""
     common = _Parser(add_help=False)
     options = common.add_argument_group("options of every command")
-    # SUPPRESS, so that a command that was not given an option leaves what stood before it.
     options.add_argument(
         "--config", metavar="PATH", type=Path, default=argparse.SUPPRESS,
         help="configuration file (JSON)",
@@ -87,13 +92,11 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[common],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(config=None, debug=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     def command(
         name: str, handler: Handler, summary: str, more: str = ""
     ) -> argparse.ArgumentParser:
-        # Defaults live at the top only: a sub-parser's own would overwrite them.
         sentence = f"{summary[0].upper()}{summary[1:]}."
         added = commands.add_parser(
             name,
@@ -120,7 +123,9 @@ def build_parser() -> argparse.ArgumentParser:
 class _Parser(argparse.ArgumentParser):
     """With a suggestion for a misspelt command, where Python (3.14) has it."""
 
-    suggest_on_error = True
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.suggest_on_error = True
 
 
 _DEMO = """\

@@ -1,0 +1,148 @@
+"""What the command line accepts, and how it fails: in words, with a code, without a traceback."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from cli import CommandError, up_command
+from cli.__main__ import main, parse
+from shared.config_errors import ConfigError, Fault
+
+COMMANDS = ["demo", "up", "replay", "status", "signals", "config", "version"]
+CALLS = [
+    *([command] for command in COMMANDS if command not in ("replay", "config")),
+    ["replay", "candles.csv", "--out", "here"],
+    ["config", "check"],
+    ["config", "show"],
+]
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["config", "check"]])
+def test_every_command_explains_itself(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([*command, "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(" ".join(["usage: btc-scanner", *command]))
+    assert "--config PATH" in text
+
+
+def test_the_help_of_all_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    text = capsys.readouterr().err
+    assert all(f"\n    {command} " in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=" ".join)
+def test_options_of_every_command_stand_before_or_after_it(call: list[str]) -> None:
+    assert parse(call).config is None
+    assert parse(["--config", "a.json", "--debug", *call]).config == Path("a.json")
+    after = parse(["--debug", *call, "--config", "a.json"])
+    assert (after.config, after.debug) == (Path("a.json"), True)
+
+
+def test_numbers_are_read_as_meant() -> None:
+    demo = parse(["demo", "--seconds", "5", "--seed", "7", "--speed", "120"])
+    assert (demo.seconds, demo.seed, demo.speed) == (5.0, 7, 120.0)
+    replay = ["replay", "candles.csv", "--out", "here"]
+    assert parse(replay).speed is None
+    assert parse([*replay, "--speed", "max"]).speed is None
+    assert parse([*replay, "--speed", "1.5"]).speed == 1.5
+    assert parse(["signals", "-n", "3"]).count == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (["dance"], "invalid choice: 'dance'"),
+        (["demo", "--seconds", "0"], "'0' is not a number above 0"),
+        (["demo", "--speed", "nan"], "'nan' is not a number above 0"),
+        (["replay", "x.csv"], "--out"),
+        (["replay", "x.csv", "--out", "y", "--speed", "fast"], "'fast' is not a number above 0"),
+        (["signals", "-n", "-1"], "'-1' is not a whole number above 0"),
+        (["config"], "COMMAND"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_told_with_code_2(
+    call: list[str], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(call)
+    assert end.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+def test_the_version_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out.startswith("btc-scanner 0.")
+
+
+FAULT = Fault("smtp.port", "is not a number")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (CommandError("no market"), 1, "btc-scanner: no market\n"),
+        (CommandError("bad", exit_code=2), 2, "btc-scanner: bad\n"),
+        (ConfigError([FAULT], "c.json"), 2, "btc-scanner: c.json: 1 fault\n"),
+        (FileNotFoundError(2, "No such file", "x.csv"), 1, "btc-scanner: x.csv: No such file\n"),
+        (ConnectionRefusedError(111, "Refused"), 1, "btc-scanner: Refused\n"),
+        (KeyboardInterrupt(), 130, "btc-scanner: interrupted\n"),
+        (
+            ExceptionGroup("two", [CommandError("a"), ExceptionGroup("", [CommandError("b")])]),
+            1,
+            "btc-scanner: a\nbtc-scanner: b\n",
+        ),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_an_expected_error_is_a_line_and_a_code(
+    error: BaseException,
+    code: int,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert _main_raising(error, monkeypatch) == code
+    told = capsys.readouterr().err
+    assert told.startswith(text)
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), asyncio.CancelledError()], ids=repr)
+def test_an_unexpected_error_leaves_its_traceback_in_a_file(
+    error: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert _main_raising(error, monkeypatch) == 1
+    told = capsys.readouterr().err
+    (file,) = tmp_path.iterdir()
+    assert str(file) in told
+    assert "Traceback" not in told
+    assert "Traceback" in file.read_text()
+
+
+def test_debug_shows_the_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert _main_raising(CommandError("odd"), monkeypatch, "--debug") == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def _main_raising(error: BaseException, monkeypatch: pytest.MonkeyPatch, *options: str) -> int:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(up_command, "run", fail)
+    monkeypatch.setattr("shared.settings.find_config", lambda *_: None)
+    return main([*options, "up"])
