@@ -6,7 +6,7 @@ Each day has its own seed, so a longer market begins with the same days as a sho
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +44,32 @@ MOVE_TO_VOLUME = 0.55
 # Turnover of single minutes scatters by this much (log).
 MURMUR = 0.5
 
-# A turn with the tide draws the crowd: volume rises over the next minutes by up to this factor,
-# then fades.
-CROWD = 6.0
-CROWD_GATHERS = 6.0
-CROWD_LEAVES = 5.0
+# When the short mean price overtakes the long one, a crowd comes: volume rises by up to this factor
+# at once and fades. Scalpers look at minutes, others at five times that.
+CROWD = 4.0
+SCALPERS = (9, 21, 3.0)
+OTHERS = (45, 105, 9.0)
+
+
+@dataclass(slots=True)
+class _Crowd:
+    """Those who watch two means over so many minutes, and how long they stay."""
+
+    short: int
+    long: int
+    stays: float
+    short_mean: float = math.log(HOME_PRICE)
+    long_mean: float = math.log(HOME_PRICE)
+    present: float = 0.0
+
+    def look(self, log_price: float, eagerness: float) -> None:
+        """Come or leave, one minute on."""
+        was_above = self.short_mean > self.long_mean
+        self.short_mean += (log_price - self.short_mean) * 2 / (self.short + 1)
+        self.long_mean += (log_price - self.long_mean) * 2 / (self.long + 1)
+        self.present -= self.present / self.stays
+        if was_above != (self.short_mean > self.long_mean):
+            self.present += CROWD * eagerness
 
 
 @dataclass(slots=True)
@@ -61,8 +82,7 @@ class _State:
     tide_left: int = 0
     wave: float = 0.0
     wave_left: int = 0
-    gathering: float = 0.0
-    crowd: float = 0.0
+    crowds: tuple[_Crowd, ...] = field(default_factory=lambda: (_Crowd(*SCALPERS), _Crowd(*OTHERS)))
 
 
 def generate(seed: int, days: int, start_ms: int) -> Candles:
@@ -83,6 +103,7 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
     shocks = chance.standard_normal(n) * VOLATILITY_SHOCK
     steps = chance.standard_normal((n, STEPS)) / math.sqrt(STEPS)
     turns = chance.random((n, 3))
+    eager = chance.random(n)
     murmur = np.exp(MURMUR * chance.standard_normal(n))
     gaps = np.where(chance.random(n) < 0.5, chance.standard_normal(n) * 0.02, 0.0)
     busy = _busyness()
@@ -91,7 +112,6 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
         _advance(state, float(shocks[minute]), turns[minute])
         sigma[minute] = math.exp(state.log_volatility)
         push[minute] = state.tide * TIDE_PUSH + state.wave
-        crowd[minute] = state.crowd
     sigma *= MINUTE_SIGMA * np.sqrt(busy) * tail
     moves = (steps + (push / STEPS)[:, None]) * sigma[:, None]
     moves[:, 0] += gaps * sigma
@@ -102,6 +122,9 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
         inside = level + np.cumsum(move) + HOMING * (home - level)
         path[minute * STEPS : (minute + 1) * STEPS] = inside
         level = float(inside[-1])
+        for watching in state.crowds:
+            watching.look(level, float(eager[minute]))
+        crowd[minute] = sum(watching.present for watching in state.crowds)
     before = np.concatenate(([state.log_price], path[STEPS - 1 : -1 : STEPS])) + gaps * sigma
     state.log_price = level
     opened = _priced(before)
@@ -123,12 +146,9 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
 
 
 def _advance(state: _State, shock: float, turn: NDArray[np.float64]) -> None:
-    """Move tide, wave, volatility and crowd on by one minute."""
+    """Move tide, wave and volatility on by one minute."""
     length, strength, flip = turn.tolist()
     state.log_volatility = VOLATILITY_MEMORY * state.log_volatility + shock
-    comes = state.gathering / CROWD_GATHERS
-    state.gathering -= comes
-    state.crowd += comes - state.crowd / CROWD_LEAVES
     state.tide_left -= 1
     state.wave_left -= 1
     if state.tide_left < 0:
@@ -137,8 +157,6 @@ def _advance(state: _State, shock: float, turn: NDArray[np.float64]) -> None:
     if state.wave_left < 0:
         state.wave_left = _lasting(length, WAVE_MINUTES)
         state.wave = -math.copysign(WAVE_PUSH * (0.5 + strength), state.wave)
-        if state.wave * state.tide > 0:
-            state.gathering += CROWD * (0.5 + strength)
 
 
 def _lasting(chance: float, mean: int) -> int:
