@@ -93,6 +93,8 @@ def kind(value: object) -> str:
     """What a JSON value is, never what it says."""
     if isinstance(value, float) and not math.isfinite(value):
         return "not a finite number"
+    if isinstance(value, float) and abs(value) >= 2**53:
+        return "too large a number"
     names = {
         bool: "true or false",
         int: "a whole number",
@@ -174,6 +176,18 @@ def shape(info: FieldInfo) -> str:
     return "json" if base in (int, float) or get_origin(base) is Mapping else "text"
 
 
+def _range(bounds: Iterable[object]) -> str:
+    limits = {
+        name: f"{limit:,}" if limit >= 10_000 else str(limit)
+        for bound in bounds
+        for name in ("ge", "gt", "le")
+        if (limit := getattr(bound, name, None)) is not None
+    }
+    low = f" from {limits['ge']} to" if "ge" in limits else ""
+    low = f" above {limits['gt']}, at most" if "gt" in limits else low
+    return f"{low} {limits['le']}" if "le" in limits else ""
+
+
 def _expected(info: FieldInfo) -> str:
     form = _form(info)
     if get_origin(form.base) is Literal:
@@ -181,10 +195,8 @@ def _expected(info: FieldInfo) -> str:
     names = {int: "a whole number", float: "a number", bool: "true or false"}
     words = {"list": "a list of texts", "json": "an object", "text": "text"}
     text = names.get(cast("type", form.base), "") or words[shape(info)]
-    for bound in form.bounds:
-        for name, word in (("ge", "from"), ("gt", "above"), ("le", "to"), ("lt", "below")):
-            if form.base in (int, float) and (limit := getattr(bound, name, None)) is not None:
-                text += f" {word} {limit:,}" if limit >= 10_000 else f" {word} {limit}"
+    if form.base in (int, float):
+        text += _range(form.bounds)
     return text + (" or null" if form.nullable else "")
 
 
@@ -234,7 +246,11 @@ def translate(
         near = next(iter(get_close_matches(str(error["input"]), choices, n=1, cutoff=0.5)), "")
     what = _WHATS.get(error["type"], "") or f"is {kind(error['input'])}"
     if len(place) > 1 and error["type"] == "string_type":
-        return Fault(path, what, f"give text{_example(info)}")
+        numbers = any(isinstance(example, int) for example in info.examples or ())
+        either = "a number or text" if numbers else "text"
+        return Fault(path, what, f"give {either}{_example(info)}")
+    if isinstance(error["input"], str) and _form(info).base in (int, float, bool):
+        return Fault(path, what, f"give {_expected(info)}, without quotes{_example(info)}")
     return Fault(path, what, f"give {_expected(info)}{_example(info)}", near)
 
 

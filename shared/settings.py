@@ -8,13 +8,13 @@ checked by itself and the relations between keys after that, so that one start s
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, cast
-from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -82,9 +82,8 @@ def _one_or_many(value: object) -> object:
 
 
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise Wrong(f"has the same entry twice (number {index + 1})", "remove one of them")
+    if len(set(values)) < len(values):
+        raise Wrong("has the same entry twice", "remove one of them")
     return values
 
 
@@ -143,8 +142,8 @@ def _host(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    if any(ord(char) < 32 or ord(char) == 127 for char in text):
-        raise Wrong("contains a control character", "remove line breaks and tabs")
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
+        raise Wrong("contains a control character", "remove line breaks, tabs and broken letters")
     return text
 
 
@@ -159,7 +158,7 @@ def _path(value: object) -> object:
 
 def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
     """The parts of a URL of one of the schemes; says nothing of what stood in it."""
-    if re.search(r"[\s\x00-\x1f\x7f]", text):
+    if re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", text):
         raise Wrong("contains a space or control character", "remove it, or write it as %20")
     try:
         parts = urlsplit(text)
@@ -174,7 +173,11 @@ def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
     if parts.scheme not in schemes or not text.startswith(f"{parts.scheme}://"):
         near = get_close_matches(parts.scheme, schemes, n=1, cutoff=0.5)
         listed = " or ".join(f"{scheme}://" for scheme in schemes)
-        raise Wrong(f"does not begin with {listed}", near=f"{near[0]}://" if near else "")
+        raise Wrong(
+            f"does not begin with {listed}",
+            f"write it whole, like {schemes[-1]}://…",
+            f"{near[0]}://" if near else "",
+        )
     return parts
 
 
@@ -210,16 +213,8 @@ def _redis_url(secret: SecretStr) -> SecretStr:
 
 def _masked_url(text: str) -> str:
     """The Redis URL with its password replaced, in the authority and in the query."""
-    parts = urlsplit(text)
-    netloc = parts.netloc
-    if parts.password is not None:
-        login, _, place = netloc.rpartition("@")
-        netloc = f"{login.partition(':')[0]}:{MASK}@{place}"
-    query = [
-        (key, MASK if "pass" in key.lower() else value)
-        for key, value in parse_qsl(parts.query, keep_blank_values=True)
-    ]
-    return parts._replace(netloc=netloc, query=urlencode(query, safe="*/")).geturl()
+    text = re.sub(r"^([a-z]+://[^:/?#@]*:)[^/?#]*@", rf"\1{MASK}@", text)
+    return re.sub(r"(?i)([?&][^=&]*pass[^=&]*=)[^&]*", rf"\1{MASK}", text)
 
 
 Period = Annotated[int, Field(ge=1, le=5000)]
@@ -1015,6 +1010,8 @@ class _Draft:
             found = [
                 errors.translate(name, section, values, item, _KEYS) for item in error.errors()
             ]
+        for key in {errors.key_of(fault.path).partition(".")[2] for fault in found}:
+            found += _repetitions(name, key, values.get(key), found)
         self.faults += [self.with_origin(fault) for fault in found]
         bad = {errors.key_of(fault.path).partition(".")[2] for fault in found}
         good = {key: value for key, value in values.items() if key not in bad}
@@ -1029,6 +1026,14 @@ class _Draft:
     def with_origin(self, fault: Fault) -> Fault:
         origin = self.origins.get(errors.key_of(fault.path), "")
         return Fault(fault.path, fault.what, fault.remedy, fault.near, origin)
+
+
+def _repetitions(section: str, key: str, values: object, found: Sequence[Fault]) -> Iterator[Fault]:
+    """What ``_distinct`` would have said, had no single entry been wrong."""
+    path = errors.join([section, key])
+    entries = [text for text in values if isinstance(text, str)] if isinstance(values, list) else []
+    if len(set(entries)) < len(entries) and all(fault.path != path for fault in found):
+        yield Fault(path, "has the same entry twice", "remove one of them")
 
 
 def _missing_files(settings: Settings) -> Iterator[_Clash]:
