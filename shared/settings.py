@@ -22,7 +22,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     SecretStr,
     ValidationError,
     model_validator,
@@ -153,7 +152,7 @@ def _secret_one_line(secret: SecretStr) -> SecretStr:
 
 
 def _path(value: object) -> object:
-    return Path(value) if isinstance(value, str) and value else value
+    return (Path(value) if value else None) if isinstance(value, str) else value
 
 
 def _split(text: str, schemes: tuple[str, ...]) -> SplitResult:
@@ -245,7 +244,7 @@ Chat = Annotated[str, BeforeValidator(_chat), AfterValidator(_one_line)]
 Chats = Annotated[tuple[Chat, ...], BeforeValidator(_one_or_many), AfterValidator(_distinct)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Secret = Annotated[SecretStr, AfterValidator(_secret_one_line)]
-File = Annotated[Path, BeforeValidator(_path), PlainSerializer(str, return_type=str)]
+File = Annotated[Path | None, BeforeValidator(_path)]
 
 
 # --- the sections -----------------------------------------------------------------------------
@@ -439,7 +438,7 @@ class Smtp(Section):
     use_ssl: bool = Field(
         default=True, description="true = TLS from the first byte, false = STARTTLS is required."
     )
-    ca_file: File | None = Field(
+    ca_file: File = Field(
         default=None,
         description="File with the certificate authorities to trust (PEM); null = the system's.",
     )
