@@ -33,6 +33,11 @@ def progress(symbol: str) -> str:
     return f"progress:{{{symbol}}}"
 
 
+def totals(symbol: str) -> str:
+    """Hash: candles published since the streams began (timeframe, "timeframe missing" → count)."""
+    return f"totals:{{{symbol}}}"
+
+
 def market(symbol: str) -> str:
     """Hash: what the exchange says of the market (assets, tick size, status)."""
     return f"market:{{{symbol}}}"

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,11 @@ T = TypeVar("T")
 EX_CONFIG = 78
 _REPEAT_CANCEL_S = 1.5
 _GIVE_UP_S = 4.5  # below the five seconds that are promised, and below a supervisor's grace
+
+
+class WrongConfiguration(Exception):
+    """What only running can show to be wrong in the configuration; ends the service for good."""
+
 
 Serve = Callable[[Settings, str], Coroutine[None, None, None]]
 
@@ -87,18 +92,26 @@ async def _until_signalled(main: Coroutine[None, None, None]) -> int:
     except asyncio.CancelledError:
         if not stopping:
             raise
-    except BaseException as error:
-        if not (stopping and _only_cancellations(error)):
-            log.exception("ended by an error nobody expected")
+    except Exception as error:
+        causes = list(_leaves(error))
+        wrong = [cause for cause in causes if isinstance(cause, WrongConfiguration)]
+        if wrong:
+            log.error("%s", wrong[0])
+            return EX_CONFIG
+        if not stopping:
+            log.exception("ended by an error that nobody expected")
             return 1
+        log.warning("%s while stopping", causes[0])
     log.info("stopped")
     return 0
 
 
-def _only_cancellations(error: BaseException) -> bool:
+def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        return all(_only_cancellations(inner) for inner in error.exceptions)
-    return isinstance(error, asyncio.CancelledError)
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
 
 
 async def finish(step: Awaitable[T]) -> T:

@@ -77,12 +77,13 @@ class KlinesWriter:
 
     async def append(self, timeframe: str, interval_ms: int, candles: Sequence[Candle]) -> Appended:
         """Append those of ``candles`` (in order) that come next; see ``Appended``."""
-        arguments = [str(interval_ms), self._maxlen, self._lead_ms]
+        arguments = [str(interval_ms), self._maxlen, self._lead_ms, timeframe]
         for candle in candles:
             fields = candle.fields()
             arguments += (str(candle.boundary_ms), str(len(fields)))
             arguments += fields
-        written = [keys.klines(self._symbol, timeframe), keys.progress(self._symbol)]
+        symbol = self._symbol
+        written = [keys.klines(symbol, timeframe), keys.progress(symbol), keys.totals(symbol)]
         reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
         status, appended, duplicates, last = reply
         return Appended(

@@ -1,0 +1,1 @@
+"""Publishes every closed candle exactly once and in order: WebSocket for speed, REST for truth."""

