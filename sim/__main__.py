@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import gc
 import json
+import logging
 import os
 import signal
 import sys
@@ -35,6 +36,7 @@ def main() -> int:
     """Run until told to stop; the exit status."""
     arguments = _parser().parse_args()
     _die_with_parent()
+    _quieten()
     try:
         candles, start_ms = _candles(arguments)
         asyncio.run(_serve(arguments, candles, start_ms))
@@ -118,36 +120,47 @@ def _candles(arguments: argparse.Namespace) -> tuple[Candles, int | None]:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return value
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
 
 
 def _speed(text: str) -> float | str:
-    return text if text == "max" else float(text)
+    try:
+        return text if text == "max" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor max") from None
 
 
 def _moment(text: str) -> int:
     """Milliseconds since the epoch, from such a number or an ISO time."""
     if text.isdigit():
         return int(text)
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither milliseconds nor an ISO time"
+        ) from None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
 
 
 def _ports(text: str) -> list[int]:
-    ports = [int(part) for part in text.split(",")]
-    if len(ports) != 5:
-        raise argparse.ArgumentTypeError(f"{len(ports)} ports given, 5 are needed")
-    return ports
+    return _numbers(text, 5)
 
 
 def _range(text: str) -> tuple[int, int]:
-    low, high = (int(part) for part in text.split(","))
+    low, high = _numbers(text, 2)
     return low, high
+
+
+def _numbers(text: str, count: int) -> list[int]:
+    parts = text.split(",")
+    if len(parts) != count or not all(part.isdigit() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r}: {count} numbers with commas are needed")
+    return [int(part) for part in parts]
 
 
 def _on_signals(event: asyncio.Event) -> None:
@@ -168,6 +181,13 @@ def _watch_stdin(event: asyncio.Event) -> None:
     if not os.read(sys.stdin.fileno(), 4096):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         event.set()
+
+
+def _quieten() -> None:
+    """Clients that vanish are our trade: only what is wrong with ourselves is worth a line."""
+    logging.basicConfig(level=logging.WARNING, format="sim: %(message)s")
+    for name in ("mail.log", "websockets.server"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _die_with_parent() -> None:

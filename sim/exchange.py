@@ -295,7 +295,10 @@ class Exchange:
         sent = 0
         for listener in self.streams.subscribers(lane.stream):
             frame = lane.closings.frame(index, wrapped=listener.wants.wrapped)
-            sent += listener.deliver(frame)
+            if listener.deliver(frame):
+                sent += 1
+            else:
+                self.streams.forget(listener)
         if sent and not lane.sent_ns[index]:
             lane.sent_ns[index] = now_ns
         self.closing_frames_sent += sent

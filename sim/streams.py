@@ -153,6 +153,11 @@ class Streams:
             if listener.wants.streams:
                 listener.deliver(text_frame(text))
 
+    def forget(self, listener: Listener) -> None:
+        """Let a connection that is going hear no more: the clock must not run for it."""
+        listener.silent = True
+        self._reindex()
+
     def cut_the_stuck(self) -> None:
         """Cut everybody whose queue is full."""
         for listener in list(self.listeners):
