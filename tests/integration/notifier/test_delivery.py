@@ -1,0 +1,313 @@
+"""From the stream to the peer: nothing lost, nothing repeated, nobody waiting for somebody else."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from services.notifier.channels import Receipt, Recipient, Refused, TryAgain, recipient
+from services.notifier.channels.email_channel import EmailChannel
+from shared import keys
+from shared.trade_signal import Signal
+from sim.mailbox import Mailbox
+
+from .conftest import PASSWORD, PERIODS, Bench, fresh_signal, now_ms, smtp, wait_until
+
+
+class FakeChannel:
+    """Accepts, or raises what the test wants; whoever is asked is noted.
+
+    Attributes:
+        troubles: What to raise for a signal ID and address, until removed.
+    """
+
+    def __init__(self, *addresses: str, name: str = "fake") -> None:
+        self.name = name
+        self.recipients: tuple[Recipient, ...] = tuple(map(recipient, addresses or ("one",)))
+        self.timeout_seconds = 1.0
+        self.asked: list[tuple[str, str]] = []
+        self.accepted: list[tuple[str, str]] = []
+        self.troubles: dict[tuple[str, str], Exception] = {}
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def send(self, signal: Signal, recipient: Recipient) -> Receipt:
+        what = (signal.id, recipient.address)
+        self.asked.append(what)
+        await self.open.wait()
+        if what in self.troubles:
+            raise self.troubles[what]
+        self.accepted.append(what)
+        return Receipt("number")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def total(redis: Redis, channel: str, field: str) -> int:
+    return int(await redis.hget(keys.deliveries(channel), field) or 0)
+
+
+async def test_signals_are_delivered_in_order_recorded_and_acknowledged(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, settings = FakeChannel("one", "two"), bench.settings()
+    signals = [fresh_signal(number) for number in range(25)]
+    await bench.emit(*signals)
+    heartbeat = await bench.deliver(channel, settings)
+    await bench.until_settled("fake", 50)
+    assert [id_ for id_, who in channel.accepted if who == "one"] == [one.id for one in signals]
+    assert sorted(channel.accepted) == sorted(
+        (one.id, who) for one in signals for who in ("one", "two")
+    )
+    ledger = keys.delivered("fake", signals[0].id, channel.recipients[1].tag)
+    recorded_ms, message_id = (await redis.get(ledger)).decode().split()
+    assert message_id == "number"
+    assert abs(now_ms() - int(recorded_ms)) < 60_000
+    assert 0 < await redis.pttl(ledger) <= 168 * 3_600_000
+    assert await redis.hget(keys.deliveries("fake"), "last_delivered") == signals[-1].id.encode()
+    assert heartbeat.counters["delivered_fake"] == 50
+    assert heartbeat.facts["fake_last_delivered"] == signals[-1].id
+    await wait_until(lambda: heartbeat.facts.get("fake_pending") == "0")
+    assert "frame_to_fake_p50_ms" in heartbeat.fields(None)
+
+
+async def test_each_channel_delivers_for_itself(bench: Bench) -> None:
+    good, bad, signal = FakeChannel(name="good"), FakeChannel(name="bad"), fresh_signal()
+    bad.open.clear()
+    await bench.deliver(bad, bench.settings())
+    await bench.deliver(good, bench.settings())
+    await bench.emit(signal)
+    await wait_until(lambda: bad.asked)
+    await bench.until_settled("good", 1)
+    assert len(await bench.pending("bad")) == 1
+
+
+async def test_stale_malformed_and_forgotten_signals_are_acknowledged_and_not_sent(
+    bench: Bench, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel = FakeChannel()
+    await bench.emit(fresh_signal(1, stale=True))
+    await bench.emit(fresh_signal(2, received_at_ms=now_ms() - 169 * 3_600_000))
+    await redis.xadd(keys.SIGNALS, {"id": "half a signal"})
+    await bench.emit(fresh_signal(3))
+    await bench.deliver(channel, bench.settings())
+    await bench.until_settled("fake", 1)
+    assert channel.asked == [(fresh_signal(3).id, "one")]
+    [(_, event)] = await redis.xrange(keys.EVENTS)
+    assert event[b"event"] == b"malformed signal"
+    assert event[b"channel"] == b"fake"
+    [error] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "never will be" in error.getMessage()
+
+
+async def test_what_the_ledger_knows_is_not_sent_again(bench: Bench, redis: Redis) -> None:
+    channel, known, half, new = FakeChannel("one", "two"), *map(fresh_signal, (1, 2, 3))
+    tags = [one.tag for one in channel.recipients]
+    for signal, tag in ((known, tags[0]), (known, tags[1]), (half, tags[0])):
+        await redis.set(keys.delivered("fake", signal.id, tag), "earlier", px=60_000)
+    await bench.emit(known, half, new)
+    await bench.deliver(channel, bench.settings())
+    await bench.until_settled("fake", 3)
+    assert sorted(channel.asked) == [(half.id, "two"), (new.id, "one"), (new.id, "two")]
+
+
+async def test_a_failed_signal_is_tried_again_and_new_ones_do_not_wait_for_it(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, first, second = FakeChannel(), fresh_signal(1), fresh_signal(2)
+    channel.troubles[first.id, "one"] = TryAgain("busy", "busy")
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(first, second)
+    await wait_until(lambda: channel.asked.count((first.id, "one")) >= 3)
+    assert channel.accepted == [(second.id, "one")]
+    [row] = await bench.pending("fake")
+    assert row["times_delivered"] >= 3
+    channel.troubles.clear()
+    await bench.until_settled("fake", 2)
+    assert channel.accepted == [(second.id, "one"), (first.id, "one")]
+    assert await total(redis, "fake", "failed_attempts") >= 3
+
+
+async def test_a_retry_goes_only_to_those_who_still_miss_it(bench: Bench) -> None:
+    channel, signal = FakeChannel("one", "two", "three"), fresh_signal()
+    channel.troubles[signal.id, "two"] = TryAgain("busy", "busy")
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(signal)
+    await wait_until(lambda: channel.asked.count((signal.id, "two")) >= 2)
+    assert len(await bench.pending("fake")) == 1
+    channel.troubles.clear()
+    await bench.until_settled("fake", 3)
+    assert channel.asked.count((signal.id, "one")) == 1
+    assert channel.asked.count((signal.id, "three")) == 1
+
+
+async def test_a_hanging_retry_does_not_hold_back_new_signals(bench: Bench) -> None:
+    channel, old = FakeChannel(), fresh_signal(1)
+    channel.troubles[old.id, "one"] = TryAgain("busy", "busy")
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(old)
+    await wait_until(lambda: channel.asked)
+    channel.open.clear()
+    await wait_until(lambda: len(channel.asked) == 2)
+    channel.send = FakeChannel.send.__get__(other := FakeChannel())  # type: ignore[method-assign]
+    await bench.emit(fresh_signal(2))
+    await wait_until(lambda: other.accepted == [(fresh_signal(2).id, "one")])
+    channel.open.set()
+
+
+async def test_a_refusal_is_an_error_with_its_remedy_once_and_waits_longest(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = bench.settings(notifier={"retry_base_seconds": 0.05, "retry_max_seconds": 300.0})
+    channel, signals = FakeChannel(), [fresh_signal(number) for number in range(3)]
+    for signal in signals:
+        channel.troubles[signal.id, "one"] = Refused("wrong", "the login is wrong: correct it")
+    heartbeat = await bench.deliver(channel, settings)
+    await bench.emit(*signals)
+    await wait_until(lambda: heartbeat.counters["failed_fake"] == 3)
+    assert heartbeat.facts["fake_last_failure"] == "the login is wrong: correct it"
+    heartbeat.facts.clear()
+    await wait_until(lambda: heartbeat.facts.get("fake_pending") == "3", "another round")
+    assert len(channel.asked) == 3
+    [error] = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "the login is wrong: correct it; trying again in 300 s" in error.getMessage()
+
+
+async def test_an_error_nobody_expected_loses_nothing_and_quotes_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel, signal = FakeChannel(), fresh_signal()
+    channel.troubles[signal.id, "one"] = KeyError("S3CRET")
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(signal)
+    await wait_until(lambda: len(channel.asked) >= 2)
+    channel.troubles.clear()
+    await bench.until_settled("fake", 1)
+    assert "KeyError at" in caplog.text
+    assert "S3CRET" not in caplog.text
+
+
+async def test_entries_of_a_dead_consumer_are_taken_over(bench: Bench, redis: Redis) -> None:
+    channel, signals = FakeChannel(), [fresh_signal(number) for number in range(3)]
+    await bench.emit(*signals)
+    await redis.xgroup_create(keys.SIGNALS, "fake", id="0")
+    await redis.xreadgroup("fake", "ghost", {keys.SIGNALS: ">"})
+    [first, second, third] = [row["message_id"] for row in await bench.pending("fake")]
+    await redis.xclaim(keys.SIGNALS, "fake", "ghost", 0, [first, second], idle=3_600_000)
+    heartbeat = await bench.deliver(channel, bench.settings())
+    await wait_until(lambda: len(channel.accepted) == 2)
+    await wait_until(lambda: heartbeat.facts.get("fake_pending") == "1")
+    assert channel.accepted == [(signals[0].id, "one"), (signals[1].id, "one")]
+    [alive] = await bench.pending("fake")
+    assert (alive["message_id"], alive["consumer"]) == (third, b"ghost")
+
+
+async def test_own_entries_of_a_previous_life_are_delivered_at_once(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, signal = FakeChannel(), fresh_signal()
+    await bench.emit(signal)
+    await redis.xgroup_create(keys.SIGNALS, "fake", id="0")
+    await redis.xreadgroup("fake", "here-1", {keys.SIGNALS: ">"})
+    settings = bench.settings(notifier={"retry_base_seconds": 100.0, "retry_max_seconds": 300.0})
+    await bench.deliver(channel, settings)
+    await bench.until_settled("fake", 1)
+
+
+async def test_two_notifiers_share_the_work_without_repeats(bench: Bench) -> None:
+    first, second = FakeChannel(), FakeChannel()
+    signals = [fresh_signal(number) for number in range(200)]
+    for channel, consumer in ((first, "here-1"), (second, "here-2")):
+        for signal in signals[::3]:
+            channel.troubles[signal.id, "one"] = TryAgain("busy", "busy")
+        await bench.deliver(channel, bench.settings(), consumer)
+    await bench.emit(*signals)
+    await wait_until(lambda: len(first.accepted) + len(second.accepted) >= 133)
+    first.troubles.clear()
+    second.troubles.clear()
+    await bench.until_settled("fake", 200)
+    assert sorted(first.accepted + second.accepted) == sorted((one.id, "one") for one in signals)
+    assert first.accepted
+    assert second.accepted
+
+
+async def test_a_deleted_group_or_stream_is_made_anew(bench: Bench, redis: Redis) -> None:
+    channel = FakeChannel()
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(fresh_signal(1))
+    await bench.until_settled("fake", 1)
+    await redis.xgroup_destroy(keys.SIGNALS, "fake")
+    await bench.emit(fresh_signal(2))
+    await bench.until_settled("fake", 2)
+    await redis.flushall()
+    await bench.emit(fresh_signal(3))
+    await bench.until_settled("fake", 1)
+    assert channel.accepted == [(fresh_signal(number).id, "one") for number in (1, 2, 3)]
+
+
+async def test_a_trimmed_entry_is_given_up(bench: Bench, redis: Redis) -> None:
+    channel, gone, kept = FakeChannel(), fresh_signal(1), fresh_signal(2)
+    channel.troubles[gone.id, "one"] = TryAgain("busy", "busy")
+    await bench.deliver(channel, bench.settings())
+    [entry_id] = await bench.emit(gone)
+    await wait_until(lambda: channel.asked)
+    await redis.xdel(keys.SIGNALS, entry_id)
+    await bench.emit(kept)
+    await bench.until_settled("fake", 1)
+    assert channel.accepted == [(kept.id, "one")]
+
+
+async def test_settling_twice_counts_once(bench: Bench, redis: Redis) -> None:
+    settle = redis.register_script(
+        (Path(__file__).parents[3] / "shared" / "scripts" / "settle.lua").read_text()
+    )
+    [entry_id] = await bench.emit(fresh_signal())
+    await redis.xgroup_create(keys.SIGNALS, "fake", id="0")
+    await redis.xreadgroup("fake", "me", {keys.SIGNALS: ">"})
+    written = [
+        keys.SIGNALS,
+        keys.deliveries("fake"),
+        "delivered:{signals}:a",
+        "delivered:{signals}:b",
+    ]
+    arguments: list[Any] = ["fake", entry_id, 60_000, "text", "id", 1, 2]
+    swapped = [*written[:2], written[3], written[2]]
+    assert await settle(keys=written, args=arguments) == [b"recorded", 0]
+    assert await settle(keys=written, args=arguments) == [b"known", 0]
+    assert len(await bench.pending("fake")) == 1
+    assert await settle(keys=swapped, args=arguments) == [b"recorded", 1]
+    assert await settle(keys=swapped, args=arguments) == [b"known", 1]
+    assert await bench.pending("fake") == []
+    assert await total(redis, "fake", "delivered") == 2
+
+
+async def test_a_mail_server_that_fails_and_recovers(bench: Bench, tmp_path: Path) -> None:
+    async with Mailbox(tmp_path / "tls", password=PASSWORD) as box:
+        settings = bench.settings(smtp=smtp(box))
+        assert settings.smtp is not None
+        box.answers.add("451 4.3.0 try later", 3)
+        await bench.deliver(EmailChannel(settings.smtp, PERIODS), settings)
+        signals = [fresh_signal(number) for number in range(5)]
+        await bench.emit(*signals)
+        await bench.until_settled("email", 5)
+        assert sorted(mail.signal_id for mail in box.mails) == sorted(one.id for one in signals)
+        assert [mail.signal_id for mail in box.mails[:2]] == [one.id for one in signals[3:]]
+
+
+async def test_one_recipient_refused_does_not_cost_the_others(
+    bench: Bench, mailbox: Mailbox
+) -> None:
+    section = smtp(mailbox, to_email=["a@example.org", "b@example.org", "c@example.org"])
+    settings = bench.settings(smtp=section)
+    assert settings.smtp is not None
+    mailbox.refuse(["b@example.org"])
+    await bench.deliver(EmailChannel(settings.smtp, PERIODS), settings)
+    await bench.emit(fresh_signal())
+    await wait_until(lambda: len(mailbox.mails) == 2)
+    mailbox.refused.clear()
+    await bench.until_settled("email", 3)
+    assert sorted(mail.recipients[0][0] for mail in mailbox.mails) == ["a", "b", "c"]
+    assert len({mail.message_id for mail in mailbox.mails}) == 3

@@ -1,0 +1,142 @@
+"""The Telegram channel, with the real aiogram, against a local Bot API."""
+
+import traceback
+
+import pytest
+
+from services.notifier.channels import Receipt, Refused, TryAgain, Undelivered
+from services.notifier.channels.telegram_channel import TelegramChannel
+from services.notifier.message import telegram_text
+from sim.bot_api import BotApi
+from sim.script import Answer
+
+from .conftest import CHAT, PERIODS, TOKEN, Bench, SilentPeer, fresh_signal, telegram
+
+pytestmark = pytest.mark.timeout(90)  # importing aiogram takes seconds
+
+
+def channel(bench: Bench, api_url: str, **changes: object) -> TelegramChannel:
+    settings = bench.settings(telegram=telegram(api_url, **changes))
+    return TelegramChannel(settings.telegram, PERIODS)
+
+
+async def send(tg: TelegramChannel) -> Receipt:
+    try:
+        return await tg.send(fresh_signal(), tg.recipients[0])
+    finally:
+        await tg.close()
+
+
+async def failure(tg: TelegramChannel) -> Undelivered:
+    with pytest.raises(Undelivered) as raised:
+        await send(tg)
+    assert TOKEN not in "".join(traceback.format_exception(raised.value))
+    return raised.value
+
+
+async def test_a_message_arrives_as_plain_text(bench: Bench, bot_api: BotApi) -> None:
+    tg, signal = channel(bench, bot_api.url), fresh_signal()
+    receipt = await tg.send(signal, tg.recipients[0])
+    await tg.close()
+    [message] = bot_api.messages
+    assert message.text == telegram_text(signal, PERIODS)
+    assert (message.chat_id, message.parse_mode) == (CHAT, "")
+    assert receipt.message_id == str(message.message_id)
+
+
+async def test_each_chat_gets_its_own_message(bench: Bench) -> None:
+    async with BotApi(token=TOKEN, chats=[7, -1008]) as api:
+        tg = channel(bench, api.url, chat_id=[7, -1008])
+        for chat in tg.recipients:
+            await tg.send(fresh_signal(), chat)
+        await tg.close()
+        assert [message.chat_id for message in api.messages] == [7, -1008]
+
+
+HTML = Answer(502, "<html>S3CRET</html>", content_type="text/html")
+BARE = '{"ok":false,"error_code":500}'
+MIGRATED = (
+    '{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded",'
+    '"parameters":{"migrate_to_chat_id":-1009}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (HTML, TryAgain, "not its own"),
+        (Answer(413, "<html>too large</html>"), TryAgain, "not its own"),
+        (Answer(500, BARE), TryAgain, "not its own"),
+        (Answer(400, MIGRATED), Refused, "-1009"),
+        (Answer(drop=True), TryAgain, "broke"),
+        (Answer(429, '{"ok":false,"description":"Too Many Requests"}'), TryAgain, "slow down"),
+    ],
+)
+async def test_odd_answers(
+    bench: Bench, bot_api: BotApi, answer: Answer, kind: type[Exception], words: str
+) -> None:
+    bot_api.answers.add(answer)
+    failed = await failure(channel(bench, bot_api.url))
+    assert type(failed) is kind
+    assert words in failed.reason
+    assert "S3CRET" not in failed.reason
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        ("400 Bad Request: chat not found", Refused, "telegram.chat_id"),
+        ("400 Bad Request: can't parse entities", Refused, "entities"),
+        ("401 Unauthorized", Refused, "telegram.bot_token"),
+        ("403 Forbidden: bot was blocked by the user", Refused, "unblock"),
+        ("404 Not Found", Refused, "telegram.bot_token"),
+        ("409 Conflict: terminated", TryAgain, "Conflict"),
+        ("413 Request Entity Too Large", Refused, "too large"),
+        ("500 Internal Server Error: restart", TryAgain, "restart"),
+        ("502 Bad Gateway", TryAgain, "Bad Gateway"),
+        ("418 I'm a teapot", TryAgain, "teapot"),
+    ],
+)
+async def test_errors_of_the_api(
+    bench: Bench, bot_api: BotApi, error: str, kind: type[Exception], words: str
+) -> None:
+    code, _, description = error.partition(" ")
+    bot_api.fail(int(code), description)
+    failed = await failure(channel(bench, bot_api.url))
+    assert type(failed) is kind
+    assert words in failed.reason
+
+
+async def test_flood_control_says_how_long_to_wait(bench: Bench, bot_api: BotApi) -> None:
+    bot_api.flood(17)
+    failed = await failure(channel(bench, bot_api.url))
+    assert isinstance(failed, TryAgain)
+    assert failed.after_seconds == 17
+
+
+async def test_an_accepted_message_that_aiogram_cannot_read_is_accepted(
+    bench: Bench, bot_api: BotApi
+) -> None:
+    body = '{"ok":true,"result":{"message_id":77,"date":"in a new form"}}'
+    bot_api.answers.add(Answer(200, body, act=True))
+    assert await send(channel(bench, bot_api.url)) == Receipt("77")
+
+
+async def test_a_silent_api_is_given_up_in_time(bench: Bench, silent_peer: SilentPeer) -> None:
+    url = f"http://127.0.0.1:{silent_peer.port}"
+    failed = await failure(channel(bench, url, timeout_seconds=0.3))
+    assert isinstance(failed, TryAgain)
+    assert "in time" in failed.reason
+
+
+async def test_nobody_listens(bench: Bench, unused_tcp_port: int) -> None:
+    failed = await failure(channel(bench, f"http://127.0.0.1:{unused_tcp_port}"))
+    assert isinstance(failed, TryAgain)
+    assert "cannot be reached" in failed.reason
+
+
+async def test_a_revoked_token_is_refused(bench: Bench, bot_api: BotApi) -> None:
+    bot_api.token = "43:ANOTHER"
+    failed = await failure(channel(bench, bot_api.url))
+    assert isinstance(failed, Refused)
+    assert "telegram.bot_token" in failed.reason
