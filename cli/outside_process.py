@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -77,7 +78,7 @@ async def outside_process(
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=errors,
-            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             start_new_session=True,
         )
     try:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import msgpack
+
 from shared import keys
 from shared.candle import Candle
 from shared.indicators_entry import IndicatorsEntry
@@ -77,11 +79,8 @@ class KlinesWriter:
 
     async def append(self, timeframe: str, interval_ms: int, candles: Sequence[Candle]) -> Appended:
         """Append those of ``candles`` (in order) that come next; see ``Appended``."""
-        arguments = [str(interval_ms), self._maxlen, self._lead_ms, timeframe]
-        for candle in candles:
-            fields = candle.fields()
-            arguments += (str(candle.boundary_ms), str(len(fields)))
-            arguments += fields
+        packed = msgpack.packb([(str(each.boundary_ms), each.fields()) for each in candles])
+        arguments = [str(interval_ms), self._maxlen, self._lead_ms, timeframe, packed]
         symbol = self._symbol
         written = [keys.klines(symbol, timeframe), keys.progress(symbol), keys.totals(symbol)]
         reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
@@ -123,11 +122,8 @@ class IndicatorsWriter:
             snapshot,
             self._maxlen,
             self._lead_ms,
+            msgpack.packb([(entry.entry_id, entry.fields()) for entry in entries]),
         ]
-        for entry in entries:
-            fields = entry.fields()
-            arguments += (entry.entry_id, str(len(fields)))
-            arguments += fields
         symbol = self._symbol
         written = [
             keys.indicators(symbol),

@@ -3,8 +3,9 @@
 -- losing what trimming would take: the exchange's history is the buffer.
 --
 -- KEYS  klines stream, progress hash, totals hash
--- ARGV  interval ms, maxlen, lead ms (0 = no limit), timeframe, then per candle:
---       boundary ms, number of texts n, n texts (field, value, ...)
+-- ARGV  interval ms, maxlen, lead ms (0 = no limit), timeframe, candles: msgpack of
+--       {{boundary ms as text, {field, value, ...}}, ...}, packed since one argument per text
+--       would cost the client more than everything else it does
 -- Reply {status, appended, duplicates, last boundary}; status: ok | gap | ahead
 local interval, maxlen, lead = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 
@@ -20,9 +21,9 @@ local last = nil
 local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if top[1] then last = tonumber(string.match(top[1][1], '^(%d+)')) end
 
-local appended, missing, duplicates, status, at = 0, 0, 0, 'ok', 5
-while ARGV[at] do
-  local boundary, texts = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+local appended, missing, duplicates, status = 0, 0, 0, 'ok'
+for _, candle in ipairs(cmsgpack.unpack(ARGV[5])) do
+  local boundary = tonumber(candle[1])
   if last and boundary <= last then
     duplicates = duplicates + 1
   elseif last and boundary ~= last + interval then
@@ -32,12 +33,10 @@ while ARGV[at] do
     status = 'ahead'
     break
   else
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', maxlen, ARGV[at] .. '-0',
-               unpack(ARGV, at + 2, at + 1 + texts))
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', maxlen, candle[1] .. '-0', unpack(candle[2]))
     last, appended = boundary, appended + 1
-    if ARGV[at + 2] == 'missing' then missing = missing + 1 end
+    if candle[2][1] == 'missing' then missing = missing + 1 end
   end
-  at = at + 2 + texts
 end
 if appended > missing then redis.call('HINCRBY', KEYS[3], ARGV[4], appended - missing) end
 if missing > 0 then redis.call('HINCRBY', KEYS[3], ARGV[4] .. ' missing', missing) end

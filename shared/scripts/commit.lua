@@ -3,7 +3,7 @@
 --
 -- KEYS  indicators stream, state, owner, progress hash
 -- ARGV  parameters, owner TTL ms, expected position ('' = none), new position, snapshot, maxlen,
---       lead ms (0 = no limit), then per entry: ID, number of texts n, n texts (field, value, ...)
+--       lead ms (0 = no limit), entries: msgpack of {{ID, {field, value, ...}}, ...}
 -- Reply {status, what}: ok <entries written> | duplicate <stored position> | conflict <other
 --       parameters> | ahead <detector's position>
 local owner = redis.call('GET', KEYS[3])
@@ -25,17 +25,14 @@ local last_ms, last_seq = -1, -1
 local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if top[1] then last_ms, last_seq = split(top[1][1]) end
 
-local written, at = 0, 8
-while ARGV[at] do
-  local ms, seq = split(ARGV[at])
-  local texts = tonumber(ARGV[at + 1])
+local written = 0
+for _, entry in ipairs(cmsgpack.unpack(ARGV[8])) do
+  local ms, seq = split(entry[1])
   -- Entries up to the last output were written before a rebuild: silence.
   if ms > last_ms or (ms == last_ms and seq > last_seq) then
-    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[6], ARGV[at],
-               unpack(ARGV, at + 2, at + 1 + texts))
+    redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[6], entry[1], unpack(entry[2]))
     written = written + 1
   end
-  at = at + 2 + texts
 end
 redis.call('SET', KEYS[2], ARGV[5])
 redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2])
