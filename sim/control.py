@@ -9,6 +9,9 @@ from aiohttp import web
 
 from sim.outside import Impossible, Outside
 
+# A replay of years asks about all its boundaries at once.
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
 
 class Control:
     """``GET /state``, ``GET /deliveries``, ``POST /sent``, ``POST /fault``, ``POST /quit``.
@@ -24,7 +27,7 @@ class Control:
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[str]:
         """Listen; yields the root URL."""
-        app = web.Application(middlewares=[_explain])
+        app = web.Application(middlewares=[_explain], client_max_size=MAX_BODY_BYTES)
         app.add_routes(
             [
                 web.get("/state", self._state),

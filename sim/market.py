@@ -88,13 +88,14 @@ class _State:
 def generate(seed: int, days: int, start_ms: int) -> Candles:
     """``days`` * 1440 candles from ``start_ms``, the same for the same seed on every machine."""
     state = _State(math.log(HOME_PRICE))
-    made = [_day(np.random.PCG64([seed, day]), state) for day in range(days)]
+    busy = np.roll(_busyness(), -(start_ms // MINUTE_MS % MINUTES_PER_DAY))
+    made = [_day(np.random.PCG64([seed, day]), state, busy) for day in range(days)]
     opened, high, low, close, volume = np.concatenate(made, axis=1)
     times = start_ms + MINUTE_MS * np.arange(days * MINUTES_PER_DAY, dtype=np.int64)
     return Candles(times, opened, high, low, close, volume)
 
 
-def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
+def _day(bits: np.random.PCG64, state: _State, busy: NDArray[np.float64]) -> NDArray[np.float64]:
     """One day as shape [5, 1440]: open, high, low, close, volume."""
     chance = np.random.Generator(bits)
     n = MINUTES_PER_DAY
@@ -103,37 +104,24 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
     shocks = chance.standard_normal(n) * VOLATILITY_SHOCK
     steps = chance.standard_normal((n, STEPS)) / math.sqrt(STEPS)
     turns = chance.random((n, 3))
-    eager = chance.random(n)
+    eagerness = chance.random(n)
     murmur = np.exp(MURMUR * chance.standard_normal(n))
     gaps = np.where(chance.random(n) < 0.5, chance.standard_normal(n) * 0.02, 0.0)
-    busy = _busyness()
-    sigma, push, crowd = (np.empty(n) for _ in range(3))
-    for minute in range(n):
-        _advance(state, float(shocks[minute]), turns[minute])
-        sigma[minute] = math.exp(state.log_volatility)
-        push[minute] = state.tide * TIDE_PUSH + state.wave
+
+    sigma, push = _weather(state, shocks, turns)
     sigma *= MINUTE_SIGMA * np.sqrt(busy) * tail
+    gaps *= sigma
     moves = (steps + (push / STEPS)[:, None]) * sigma[:, None]
-    moves[:, 0] += gaps * sigma
-    path = np.empty(n * STEPS)
-    level = state.log_price
-    home = math.log(HOME_PRICE)
-    for minute, move in enumerate(moves):
-        inside = level + np.cumsum(move) + HOMING * (home - level)
-        path[minute * STEPS : (minute + 1) * STEPS] = inside
-        level = float(inside[-1])
-        for watching in state.crowds:
-            watching.look(level, float(eager[minute]))
-        crowd[minute] = sum(watching.present for watching in state.crowds)
-    before = np.concatenate(([state.log_price], path[STEPS - 1 : -1 : STEPS])) + gaps * sigma
-    state.log_price = level
-    opened = _priced(before)
-    inside = _priced(path).reshape(n, STEPS)
+    moves[:, 0] += gaps
+    before = state.log_price
+    path, crowd = _journey(state, moves, eagerness)
+
+    opened = _priced(np.concatenate(([before], path[:-1, -1])) + gaps)
+    inside = _priced(path)
     close = inside[:, -1]
-    size = np.abs(np.log(close / opened)) / MINUTE_SIGMA + (inside.std(axis=1) / opened) / (
-        MINUTE_SIGMA / 2
-    )
-    volume = TURNOVER * busy * murmur * (0.4 + size) ** MOVE_TO_VOLUME * (1 + crowd)
+    size = np.abs(np.log(close / opened)) + 2 * inside.std(axis=1) / opened
+    pull = (0.4 + size / MINUTE_SIGMA) ** MOVE_TO_VOLUME
+    volume = TURNOVER * busy * murmur * pull * (1 + crowd)
     return np.stack(
         (
             opened,
@@ -143,6 +131,33 @@ def _day(bits: np.random.PCG64, state: _State) -> NDArray[np.float64]:
             np.maximum(np.round(volume, 5), 0.00001),
         )
     )
+
+
+def _weather(
+    state: _State, shocks: NDArray[np.float64], turns: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Volatility and push of each minute, shape [n]."""
+    sigma, push = np.empty(len(shocks)), np.empty(len(shocks))
+    for minute, shock in enumerate(shocks.tolist()):
+        _advance(state, shock, turns[minute])
+        sigma[minute] = math.exp(state.log_volatility)
+        push[minute] = state.tide * TIDE_PUSH + state.wave
+    return sigma, push
+
+
+def _journey(
+    state: _State, moves: NDArray[np.float64], eagerness: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log prices, shape [n, STEPS], and the crowd that each minute draws, shape [n]."""
+    path, crowd = np.cumsum(moves, axis=1), np.empty(len(moves))
+    home = math.log(HOME_PRICE)
+    for minute, eager in enumerate(eagerness.tolist()):
+        path[minute] += state.log_price + HOMING * (home - state.log_price)
+        state.log_price = float(path[minute, -1])
+        for watching in state.crowds:
+            watching.look(state.log_price, eager)
+        crowd[minute] = sum(watching.present for watching in state.crowds)
+    return path, crowd
 
 
 def _advance(state: _State, shock: float, turn: NDArray[np.float64]) -> None:

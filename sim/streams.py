@@ -165,6 +165,11 @@ class Streams:
                 log.warning("Client %s does not read: cut", listener.id)
                 listener.cut()
 
+    @property
+    def congested(self) -> bool:
+        """Whether somebody takes data more slowly than it comes."""
+        return any(listener.paused for listener in self.listeners)
+
     async def drain(self, stall_limit_s: float) -> None:
         """Wait until everybody takes data again, and cut whoever does not within the limit."""
         for listener in list(self.listeners):
