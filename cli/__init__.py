@@ -6,6 +6,7 @@ traceback.
 
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
+EXIT_STOPPED = 130  # as after Ctrl-C
 
 
 class CommandError(Exception):

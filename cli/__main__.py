@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli import EXIT_FAILURE, EXIT_USAGE, CommandError
+from cli import EXIT_FAILURE, EXIT_STOPPED, EXIT_USAGE, CommandError
 from shared import VERSION
 
 if TYPE_CHECKING:
     from shared.settings import Settings
 
-EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141  # what a shell reports for a program ended by SIGPIPE
 
 Handler = Callable[[argparse.Namespace], int]
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         _say("interrupted")
-        return EXIT_INTERRUPTED
+        return EXIT_STOPPED
     except BrokenPipeError:
         # The reader (head, less) has left; the interpreter would complain at exit about the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

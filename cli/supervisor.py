@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cli import EXIT_USAGE, CommandError
+from cli import EXIT_STOPPED, EXIT_USAGE, CommandError
 from cli.processes import bound
 
 SERVICES = ("ingest", "indicators", "detector", "notifier")
@@ -246,19 +246,23 @@ def _its_words(spec: ServiceSpec) -> str:
     return f"see {spec.log}"
 
 
-def run_until_signalled(main: Coroutine[None, None, int]) -> int:
+def run_until_signalled(main: Coroutine[None, None, int], *, stopped: int = EXIT_STOPPED) -> int:
     """Run to the end, or until SIGINT, SIGTERM or SIGHUP cancels it.
 
+    Args:
+        main: What to run; a second signal cancels also what it does on its way out.
+        stopped: The exit code after a signal: 0 where being stopped is the only end there is.
+
     Returns:
-        What ``main`` returned, or 0 when it was asked to stop and did so.
+        What ``main`` returned, or ``stopped``.
     """
-    return asyncio.run(_until_signalled(main))
+    return asyncio.run(_until_signalled(main, stopped))
 
 
-async def _until_signalled(main: Coroutine[None, None, int]) -> int:
+async def _until_signalled(main: Coroutine[None, None, int], stopped: int) -> int:
     loop = asyncio.get_running_loop()
     asked = False
-    code = 0
+    code = stopped
 
     async def run() -> None:
         nonlocal code
@@ -272,7 +276,9 @@ async def _until_signalled(main: Coroutine[None, None, int]) -> int:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run())
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stop, task)
+            # Under nohup a closed terminal is to be ignored.
+            if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN):
+                loop.add_signal_handler(number, stop, task)
     # A task cancelled in a group is no failure of the group; other errors have been raised by now.
     if task.cancelled() and not asked:
         raise asyncio.CancelledError

@@ -24,7 +24,7 @@ def redis_directory(config: Path | None) -> Path:
 
 def run(settings: Settings, config: Path | None) -> int:
     """Supervise the services until SIGINT or SIGTERM; a stop that was asked for is success."""
-    code = run_until_signalled(supervise(settings, config, services(config)))
+    code = run_until_signalled(supervise(settings, config, services(config)), stopped=0)
     _say("Stopped.")
     return code
 

@@ -195,7 +195,7 @@ specs = [
     ServiceSpec(name, (sys.executable, "-c", code, str(folder / f"{name}.starts")))
     for name in ("a", "b")
 ]
-sys.exit(run_until_signalled(supervise(Settings(), folder / "config.json", specs)))
+sys.exit(run_until_signalled(supervise(Settings(), folder / "config.json", specs), stopped=7))
 """
 
 
@@ -219,7 +219,7 @@ async def test_up_leaves_no_process_behind(stage: Stage, number: signal.Signals)
         await _until(lambda: not any(_alive(pid) for pid in children))
         assert up.stdout
         lines = up.stdout.read()
-    assert code == (-signal.SIGKILL if number == signal.SIGKILL else 0)
+    assert code == (-signal.SIGKILL if number == signal.SIGKILL else 7)
     assert "Redis: " in lines
     assert lines.count("unix://") == 2
     assert "Traceback" not in lines
