@@ -1,4 +1,4 @@
-"""``./btc-scanner`` with a real Python, a real venv and a real pip, which has nothing to install."""
+"""``./btc-scanner`` with a real Python, a real venv and a real pip that has nothing to install."""
 
 import os
 import shutil
