@@ -9,11 +9,20 @@ from redis.asyncio import Redis
 
 from services.notifier.channels import Receipt, Recipient, Refused, TryAgain, recipient
 from services.notifier.channels.email_channel import EmailChannel
+from services.notifier.delivery import Delivery
 from shared import keys
+from shared.health import Heartbeat
+from shared.redis_access import RedisAccess
 from shared.trade_signal import Signal
 from sim.mailbox import Mailbox
 
 from .conftest import PASSWORD, PERIODS, Bench, fresh_signal, now_ms, smtp, wait_until
+
+
+@pytest.fixture(scope="session")
+def redis_url(each_redis_url: str) -> str:
+    """Every test here runs on each kind of server: their errors differ in wording."""
+    return each_redis_url
 
 
 class FakeChannel:
@@ -311,3 +320,23 @@ async def test_one_recipient_refused_does_not_cost_the_others(
     await bench.until_settled("email", 3)
     assert sorted(mail.recipients[0][0] for mail in mailbox.mails) == ["a", "b", "c"]
     assert len({mail.message_id for mail in mailbox.mails}) == 3
+
+
+async def test_a_send_that_ends_soon_after_a_cancellation_is_recorded(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, settings = FakeChannel(), bench.settings()
+    access = RedisAccess(bench.redis_url, name="here-1")
+    heartbeat = Heartbeat("notifier", "1", settings.health)
+    task = asyncio.create_task(Delivery(access, channel, "here-1", settings, heartbeat).run())
+    channel.open.clear()
+    await bench.emit(fresh_signal())
+    await wait_until(lambda: channel.asked)
+    task.cancel()
+    await wait_until(task.cancelling)
+    channel.open.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await access.close()
+    assert await total(redis, "fake", "delivered") == 1
+    assert await bench.pending("fake") == []
