@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from statistics import median
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -11,6 +12,8 @@ from cli.processes import cpu_seconds, pss_bytes
 from cli.supervisor import SERVICES, Supervisor
 
 _HOP_STREAM = "measure:hop"
+# By then the read has reached the server, so that the write meets a blocked reader.
+_BLOCKED_AFTER_S = 0.002
 _SAMPLE_EVERY_S = 1.0
 
 
@@ -72,17 +75,14 @@ class Costs:
 async def hop_ns(writer: Redis, reader: Redis, count: int, pause_s: float = 0.0) -> list[int]:
     """Times of bare Redis hops: XADD, until a blocked XREAD elsewhere has the entry."""
     times: list[int] = []
-    position = "$"
     await writer.delete(_HOP_STREAM)
-    await writer.xadd(_HOP_STREAM, {"at": "0"})
-    top = await writer.xrevrange(_HOP_STREAM, count=1)
-    position = top[0][0].decode()
+    position = "0-0"
     for _ in range(count):
         waiting = asyncio.ensure_future(reader.xread({_HOP_STREAM: position}, block=5000))
-        await asyncio.sleep(max(pause_s, 0.001))  # so that the read blocks before the write
+        await asyncio.sleep(max(pause_s, _BLOCKED_AFTER_S))
         start = time.perf_counter_ns()
         await writer.xadd(_HOP_STREAM, {"at": str(start)}, maxlen=100)
-        reply = await waiting
+        reply: Any = await waiting
         times.append(time.perf_counter_ns() - start)
         position = reply[0][1][-1][0].decode()
     await writer.delete(_HOP_STREAM)

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import Redis
-
 from cli.embedded_redis import RedisServer, running_redis
 from cli.outside_process import OutsideProcess, outside_process
 from cli.supervisor import SERVICES, Supervisor, services
@@ -31,13 +29,13 @@ class Pipeline:
 
     Attributes:
         settings: What the services run on.
-        redis: A client for looking at the streams.
+        access: For looking at the streams.
         config: The configuration file of the services.
     """
 
     settings: Settings
     server: RedisServer
-    redis: Redis
+    access: RedisAccess
     outside: OutsideProcess
     supervisor: Supervisor
     config: Path
@@ -117,9 +115,7 @@ async def running_pipeline(
         access = RedisAccess(server.url, name="operator")
         try:
             async with Supervisor(specs, say=_silent) as supervisor:
-                yield Pipeline(
-                    load_settings(config), server, access.client, outside, supervisor, config
-                )
+                yield Pipeline(load_settings(config), server, access, outside, supervisor, config)
         finally:
             await access.close()
 

@@ -5,30 +5,26 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import Redis
-
 from cli import CommandError
-from cli.measure import Costs, hop_ns, median_ms, quantiles_ms
-from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
-from cli.replay_record import (
-    Delivery,
-    account,
-    deliveries_csv,
-    join_deliveries,
-    signals_csv,
+from cli.measure import Costs, hop_ns, median_ms
+from cli.observe import (
+    SignalWatch,
+    latencies,
+    periods_of,
+    read_signals,
+    totals,
+    undelivered,
 )
+from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
+from cli.replay_record import account, deliveries_csv, join_deliveries, signals_csv
 from cli.supervisor import run_until_signalled
-from services.notifier.message import Periods
 from shared import keys
 from shared.redis_access import RedisAccess
 from shared.settings import Settings, load_settings
-from shared.streams import Entry, read
-from shared.trade_signal import Signal, read_signal
 
 TARGETS = {
     "candles_per_second": ">= 5000",
@@ -41,25 +37,6 @@ _POLL_S = 0.2
 _HOPS = 200
 # At the end of the market, how long the pipeline may do nothing before that is an error.
 _STALL_S = 120.0
-
-
-class SignalWatch:
-    """Notes when each signal appeared in the stream, on our clock in ns."""
-
-    def __init__(self) -> None:
-        """Nothing seen yet."""
-        self.seen_ns: dict[str, int] = {}
-
-    async def follow(self, access: RedisAccess) -> None:
-        """Watch until cancelled."""
-        position = "0-0"
-        while True:
-            batch = await read(access, {keys.SIGNALS: position}, count=100, block_ms=1000)
-            now_ns = time.time_ns()
-            for entries in batch.values():
-                position = entries[-1][0].decode()
-                for _, fields in entries:
-                    self.seen_ns.setdefault(fields[b"id"].decode(), now_ns)
 
 
 def run(candles: Path, *, speed: float | None, out: Path, config: Path | None) -> int:
@@ -117,13 +94,12 @@ async def _record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
             costs.sample()
             for task in watching:
                 task.cancel()
-        hops = await hop_ns(pipeline.redis, access.client, _HOPS)
+        hops = await hop_ns(pipeline.access.client, access.client, _HOPS)
     finally:
         await access.close()
-    signals = await read_signals(pipeline.redis)
+    signals = await read_signals(pipeline.access)
     received = await pipeline.outside.deliveries()
-    periods = Periods(*_periods(pipeline.settings))
-    deliveries = join_deliveries(signals, received, periods)
+    deliveries = join_deliveries(signals, received, periods_of(pipeline.settings))
     (out / "signals.csv").write_text(signals_csv(signals), encoding="utf-8")
     (out / "deliveries.csv").write_text(deliveries_csv(deliveries), encoding="utf-8")
     published = await totals(pipeline)
@@ -144,17 +120,6 @@ async def _record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     }
 
 
-def _periods(settings: Settings) -> Sequence[int]:
-    chosen = settings.indicators
-    return (
-        chosen.ema_fast,
-        chosen.ema_slow,
-        chosen.ema_trend,
-        chosen.atr_period,
-        chosen.rsi_period,
-    )
-
-
 async def _until_done(pipeline: Pipeline) -> float:
     """Wait until the market has ended and everything is evaluated and acknowledged.
 
@@ -170,12 +135,12 @@ async def _until_done(pipeline: Pipeline) -> float:
         state = await pipeline.outside.state()
         if started is None and state["started"]:
             started = time.monotonic()
-        position = await pipeline.redis.hget(
+        position = await pipeline.access.field(
             keys.progress(pipeline.settings.exchange.market), "detector"
         )
-        at = (position or b"").decode()
+        at = position or ""
         _show(state, at)
-        waiting = await undelivered(pipeline.redis) if state["finished"] else -1
+        waiting = await undelivered(pipeline.access) if state["finished"] else -1
         now = time.monotonic()
         if f"{state['clock_ms']} {at} {waiting}" != last:
             last, moved_at = f"{state['clock_ms']} {at} {waiting}", now
@@ -188,58 +153,6 @@ async def _until_done(pipeline: Pipeline) -> float:
         if waiting == 0 and evaluated >= state["end_ms"] and started is not None:
             return now - started
         await asyncio.sleep(_POLL_S)
-
-
-async def undelivered(redis: Redis) -> int:
-    """Signals that some channel has not acknowledged yet."""
-    groups = await redis.xinfo_groups(keys.SIGNALS) if await redis.exists(keys.SIGNALS) else []
-    top = await redis.xrevrange(keys.SIGNALS, count=1)
-    last = top[0][0] if top else b"0-0"
-    return sum(
-        group["pending"] + (group["last-delivered-id"] != last if top else 0) for group in groups
-    )
-
-
-async def totals(pipeline: Pipeline) -> dict[str, Any]:
-    """Candles and missing markers published, in all and by timeframe."""
-    fields = await pipeline.redis.hgetall(keys.totals(pipeline.settings.exchange.market))
-    known = {name.decode(): int(count) for name, count in fields.items()}
-    candles = {name: count for name, count in known.items() if " " not in name}
-    missing = {name.split()[0]: count for name, count in known.items() if " " in name}
-    return {
-        "candles": sum(candles.values()),
-        "candles_by_timeframe": candles,
-        "missing": sum(missing.values()),
-        "missing_by_timeframe": missing,
-    }
-
-
-async def read_signals(redis: Redis) -> list[Signal]:
-    """All signals of the stream, oldest first."""
-    entries: list[Entry] = await redis.xrange(keys.SIGNALS)
-    return [read_signal(entry_id, fields) for entry_id, fields in entries]
-
-
-async def latencies(
-    pipeline: Pipeline,
-    signals: Sequence[Signal],
-    watch: SignalWatch,
-    deliveries: Sequence[Delivery],
-) -> dict[str, Any]:
-    """From the closing frame's departure at the exchange to stream, mailbox and Bot API."""
-    sent_ns: dict[str, int] = {}
-    for timeframe in pipeline.settings.exchange.timeframes:
-        chosen = [signal for signal in signals if signal.timeframe == timeframe]
-        sent = await pipeline.outside.sent_ns(timeframe, [each.close_time_ms for each in chosen])
-        sent_ns.update((signal.id, at) for signal, at in zip(chosen, sent, strict=True) if at)
-    arrived: dict[str, list[int]] = {"signal": [], "email": [], "telegram": []}
-    for signal_id, at in watch.seen_ns.items():
-        if signal_id in sent_ns:
-            arrived["signal"].append(at - sent_ns[signal_id])
-    for each in deliveries:
-        if each.signal_id in sent_ns:
-            arrived[each.channel].append(each.received_at_ns - sent_ns[each.signal_id])
-    return {f"frame_to_{name}": quantiles_ms(times) for name, times in arrived.items()}
 
 
 def _show(state: dict[str, Any], position: str) -> None:

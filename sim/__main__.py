@@ -89,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--candles", metavar="FILE", help="1m candles: .csv, .csv.gz or .zip")
     source.add_argument("--market", metavar="SEED", type=int, help="a synthetic market")
     parser.add_argument("--days", type=_positive, default=3, help="length of the synthetic market")
+    parser.add_argument(
+        "--history-days", type=int, default=0, help="synthetic candles before the start"
+    )
     parser.add_argument("--symbol", default="BTC/USDT")
     parser.add_argument("--speed", type=_speed, default="max", help='"max" or market seconds per s')
     parser.add_argument("--start", type=_moment, help="where the clock starts: ms or ISO time, UTC")
@@ -116,7 +119,9 @@ def _candles(arguments: argparse.Namespace) -> tuple[Candles, int | None]:
         return load_candles(arguments.candles), arguments.start
     start_ms = MARKET_START_MS if arguments.start is None else arguments.start
     start_ms -= start_ms % MINUTE_MS
-    return generate(arguments.market, arguments.days, start_ms), start_ms
+    days = arguments.days + arguments.history_days
+    first_ms = start_ms - arguments.history_days * 1440 * MINUTE_MS
+    return generate(arguments.market, days, first_ms), start_ms
 
 
 def _positive(text: str) -> int:
