@@ -29,7 +29,7 @@ for _, candle in ipairs(cmsgpack.unpack(ARGV[5])) do
   elseif last and boundary ~= last + interval then
     status = 'gap'
     break
-  elseif last and slowest and boundary - slowest > lead then
+  elseif last and slowest and last - slowest > lead then
     status = 'ahead'
     break
   else

@@ -19,7 +19,8 @@ end
 
 local lead = tonumber(ARGV[7])
 local reader = lead > 0 and redis.call('HGET', KEYS[4], 'detector')
-if reader and split(ARGV[4]) - split(reader) > lead then return {'ahead', reader} end
+-- What is committed counts, not what would be: one batch of 1h history spans weeks.
+if reader and split(stored) - split(reader) > lead then return {'ahead', reader} end
 
 local last_ms, last_seq = -1, -1
 local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
