@@ -1,15 +1,80 @@
-"""The one place that imports aiogram, which costs seconds and most of this process's memory.
+"""The one place that imports aiogram, and the little of it that sending needs.
 
-Whoever makes that import lighter does it here; the channel uses what this module exports.
+aiogram builds validators for each of some 300 Telegram types when it is imported: about 130 MB and
+five seconds, for types that nobody here will ever see. So the rebuilding is left out during the
+import, and the one method that is called has its own small request and answer types, which is
+aiogram's own way of adding methods. Should a future aiogram not work like that, it is imported
+plainly, as everyone else does.
 """
 
-from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.telegram import TelegramAPIServer
-from aiogram.exceptions import AiogramError, ClientDecodeError
-from aiogram.types import LinkPreviewOptions
+import importlib
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticUserError
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _without_rebuilding() -> Iterator[None]:
+    """Let ``model_rebuild`` do nothing; only for the time of one import."""
+    original = BaseModel.__dict__["model_rebuild"]
+    type.__setattr__(BaseModel, "model_rebuild", classmethod(lambda cls, **_: None))
+    try:
+        yield
+    finally:
+        type.__setattr__(BaseModel, "model_rebuild", original)
+
+
+def _import_aiogram() -> None:
+    """Import aiogram lightly, or plainly where that does not work."""
+    if "aiogram" in sys.modules:
+        return
+    try:
+        with _without_rebuilding():
+            importlib.import_module("aiogram")
+        parameters: Any = importlib.import_module("aiogram.types").ResponseParameters
+        parameters.model_rebuild()
+        answer: Any = importlib.import_module("aiogram.methods.base").Response
+        answer[int].model_validate({"ok": True, "result": 1, "parameters": {"retry_after": 1}})
+    except (ImportError, AttributeError, TypeError, PydanticUserError, ValidationError) as error:
+        log.warning("aiogram cannot be imported lightly (%s): it will take more memory", error)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "aiogram"]:
+            del sys.modules[name]
+        importlib.import_module("aiogram")
+
+
+_import_aiogram()
+
+from aiogram import Bot  # noqa: E402 - the import above decides how
+from aiogram.client.session.aiohttp import AiohttpSession  # noqa: E402
+from aiogram.client.telegram import TelegramAPIServer  # noqa: E402
+from aiogram.exceptions import AiogramError, ClientDecodeError  # noqa: E402
+from aiogram.methods.base import TelegramMethod  # noqa: E402
 
 __all__ = ["AiogramError", "Bot", "ClientDecodeError", "open_bot", "send_text"]
+
+
+class SentMessage(BaseModel):
+    """What is needed of Telegram's ``Message``."""
+
+    message_id: int
+
+
+class SendText(TelegramMethod[SentMessage]):
+    """``sendMessage`` with the parameters that alerts use."""
+
+    __returning__ = SentMessage
+    __api_method__ = "sendMessage"
+
+    chat_id: int | str
+    text: str
+    link_preview_options: dict[str, bool]
 
 
 def open_bot(token: str, api_url: str, timeout_seconds: float) -> Bot:
@@ -22,10 +87,11 @@ def open_bot(token: str, api_url: str, timeout_seconds: float) -> Bot:
 
 async def send_text(bot: Bot, chat_id: str, text: str) -> int:
     """Send plain text and return the ID of the message."""
-    sent = await bot.send_message(
-        int(chat_id) if chat_id.lstrip("-").isdigit() else chat_id,
-        text,
-        parse_mode=None,
-        link_preview_options=LinkPreviewOptions(is_disabled=True),
+    sent = await bot(
+        SendText(
+            chat_id=int(chat_id) if chat_id.lstrip("-").isdigit() else chat_id,
+            text=text,
+            link_preview_options={"is_disabled": True},
+        )
     )
     return sent.message_id
