@@ -5,6 +5,7 @@ exponents ("1e-05") and a trailing ".0", which a person reading ``redis-cli`` sh
 """
 
 from decimal import Decimal
+from math import isfinite
 
 
 def shortest(value: float) -> str:
@@ -21,6 +22,18 @@ def shortest(value: float) -> str:
     if "n" in text:  # nan, inf
         raise ValueError(f"{text} is not a number to write")
     return text
+
+
+def finite(text: bytes | str) -> float:
+    """The number that ``text`` writes.
+
+    Raises:
+        ValueError: It is none, or NaN or infinite, which nobody here ever writes.
+    """
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{value} is not a finite number")
+    return value
 
 
 def places(step: str) -> int:

@@ -10,6 +10,7 @@ import socket
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
+from math import ceil
 
 from redis.exceptions import RedisError
 
@@ -23,7 +24,7 @@ _LATENCIES_KEPT = 1000
 
 def quantile(values: list[float], share: float) -> float:
     """The smallest of the sorted ``values`` that at least ``share`` of them do not exceed."""
-    return values[min(len(values) - 1, int(share * len(values)))]
+    return values[max(0, ceil(share * len(values)) - 1)]
 
 
 class _Errors(logging.Handler):

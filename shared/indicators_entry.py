@@ -7,7 +7,7 @@ evaluating an entry needs no memory. Undefined values are omitted from the strea
 from dataclasses import dataclass
 
 from shared.candle import Fields
-from shared.decimals import shortest
+from shared.decimals import finite, shortest
 from shared.malformed import Malformed
 
 
@@ -92,12 +92,12 @@ def read_indicators(entry_id: bytes, fields: Fields) -> IndicatorsEntry:
     """Decode an entry of the ``indicators`` stream.
 
     Raises:
-        Malformed: A field is absent or not a number (somebody edited the stream).
+        Malformed: A field is absent or not a finite number (somebody edited the stream).
     """
 
     def number(name: bytes) -> float | None:
         value = fields.get(name)
-        return None if value is None else float(value)
+        return None if value is None else finite(value)
 
     try:
         boundary, _, rank = entry_id.partition(b"-")
@@ -106,11 +106,11 @@ def read_indicators(entry_id: bytes, fields: Fields) -> IndicatorsEntry:
             timeframe=fields[b"timeframe"].decode(),
             boundary_ms=int(boundary),
             rank=int(rank),
-            open=float(fields[b"open"]),
-            high=float(fields[b"high"]),
-            low=float(fields[b"low"]),
-            close=float(fields[b"close"]),
-            volume=float(fields[b"volume"]),
+            open=finite(fields[b"open"]),
+            high=finite(fields[b"high"]),
+            low=finite(fields[b"low"]),
+            close=finite(fields[b"close"]),
+            volume=finite(fields[b"volume"]),
             ema_fast=number(b"ema_fast"),
             ema_slow=number(b"ema_slow"),
             ema_trend=number(b"ema_trend"),

@@ -92,17 +92,25 @@ async def _until_signalled(main: Coroutine[None, None, None]) -> int:
     except asyncio.CancelledError:
         if not stopping:
             raise
-    except Exception as error:
-        causes = list(_leaves(error))
-        wrong = [cause for cause in causes if isinstance(cause, WrongConfiguration)]
-        if wrong:
-            log.error("%s", wrong[0])
-            return EX_CONFIG
-        if not stopping:
-            log.exception("ended by an error that nobody expected")
-            return 1
-        log.warning("%s while stopping", causes[0])
+    except Exception as error:  # noqa: BLE001 - logged, and told by the exit code
+        code = _judge(error, stopping)
+        if code != 0:
+            return code
     log.info("stopped")
+    return 0
+
+
+def _judge(error: Exception, stopping: bool) -> int:
+    """Log what ended a service, and say with which code it ends."""
+    causes = list(_leaves(error))
+    wrong = [cause for cause in causes if isinstance(cause, WrongConfiguration)]
+    if wrong:
+        log.error("%s", wrong[0])
+        return EX_CONFIG
+    if not stopping:
+        log.error("ended by an error that nobody expected", exc_info=error)
+        return 1
+    log.warning("%s while stopping", causes[0])
     return 0
 
 

@@ -179,8 +179,9 @@ class SignalsWriter:
         )
 
 
-# The key must outlive every comparison with it; an hour costs nothing.
-_DEDUP_MARGIN_MS = 3_600_000
+# The key must outlive every comparison with it, also when services that stood still for long catch
+# up: longer than candles are kept and lag. It is one small key per market and side.
+_DEDUP_MARGIN_MS = 30 * 86_400_000
 
 
 async def read(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from shared.candle import Fields
-from shared.decimals import shortest
+from shared.decimals import finite, shortest
 from shared.malformed import Malformed
 from shared.market import Market, market_of
 
@@ -154,8 +154,8 @@ def read_signal(entry_id: bytes, fields: Fields) -> Signal:
         market = Market(
             known["symbol"], known["base"], known["quote"], known["tick_size"], known["status"]
         )
-        numbers = {name: float(known[name]) for name in _NUMBERS}
-        return Signal(
+        numbers = {name: finite(known[name]) for name in _NUMBERS}
+        signal = Signal(
             market=market,
             timeframe=known["timeframe"],
             side=Side(known["side"]),
@@ -171,10 +171,12 @@ def read_signal(entry_id: bytes, fields: Fields) -> Signal:
             received_at_ms=int(known["received_at"]),
             **numbers,
         )
+        _ = signal.sentence  # what cannot be shown (a step, a time) fails here, not in an alert
     except KeyError as error:
         raise Malformed(f"signals entry {entry_id!r} has no field {error}") from None
     except (ValueError, ArithmeticError) as error:
         raise Malformed(f"signals entry {entry_id!r}: {error}") from None
+    return signal
 
 
 def _decoded(fields: Fields) -> Iterator[tuple[str, str]]:

@@ -10,14 +10,15 @@ a chart.
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Self
 
-from services.indicators.maths import Atr, Ema, Rsi, Sma, Vwap
+from services.indicators.maths import Atr, Ema, Rsi, Sma, State, Vwap
 from shared.candle import Candle
 from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +110,25 @@ class _Timeframe:
         }
 
     def restore(self, plan: Plan, state: Mapping[str, Any]) -> None:
-        self.released_ms = self.fed_ms = None if state["released"] is None else state["released"]
-        self.ema_fast = Ema.restored(plan.ema_fast, state["ema_fast"])
-        self.ema_slow = Ema.restored(plan.ema_slow, state["ema_slow"])
-        self.ema_trend = Ema.restored(plan.ema_trend, state["ema_trend"])
-        self.rsi = Rsi.restored(plan.rsi_period, state["rsi"])
-        self.atr = Atr.restored(plan.atr_period, state["atr"])
-        self.volume_ma = Sma.restored(plan.volume_ma_period, state["volume_ma"])
-        self.vwap = Vwap.restored(state["vwap"])
+        [released_ms] = _numbers([state["released"]])
+        self.released_ms = self.fed_ms = None if released_ms is None else int(released_ms)
+        self.ema_fast = Ema.restored(plan.ema_fast, _numbers(state["ema_fast"]))
+        self.ema_slow = Ema.restored(plan.ema_slow, _numbers(state["ema_slow"]))
+        self.ema_trend = Ema.restored(plan.ema_trend, _numbers(state["ema_trend"]))
+        self.rsi = Rsi.restored(plan.rsi_period, _numbers(state["rsi"]))
+        self.atr = Atr.restored(plan.atr_period, _numbers(state["atr"]))
+        self.volume_ma = Sma.restored(plan.volume_ma_period, _numbers(state["volume_ma"]))
+        self.vwap = Vwap.restored(_numbers(state["vwap"]))
+
+
+def _numbers(state: Any) -> State:
+    """The state of an indicator if it is one; anything else would fail later, at every start."""
+    if not isinstance(state, list):
+        raise TypeError("the state of an indicator is not a list")
+    for value in state:
+        if value is not None and not (type(value) in (int, float) and isfinite(value)):
+            raise ValueError(f"{value!r} in the state of an indicator")
+    return state
 
 
 class Engine:

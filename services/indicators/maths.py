@@ -8,6 +8,7 @@ depends on, so that a restored indicator continues bit-identically.
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Protocol, Self
 
 Scalar = float | int | None
@@ -159,45 +160,58 @@ class Atr:
 class Sma:
     """Simple moving average of the last n values, the current one included.
 
-    First defined with the n-th value. The running total is summed afresh once per n values, so
-    that rounding errors of additions and subtractions never pile up.
+    First defined with the n-th value. The window is two parts: the newer values with their running
+    sum, and the older ones with the sum from each of them to the newest of the older. What leaves
+    the window is dropped, never subtracted: after a burst of volume a window of zeros averages 0,
+    not a rounding error that the next comparison with it would trip over.
     """
 
-    __slots__ = ("_age", "_period", "_total", "_window", "value")
+    __slots__ = ("_newer", "_newer_count", "_older", "_period", "_window", "value")
 
     def __init__(self, period: int) -> None:
         """Average over ``period`` candles."""
         self._period = period
-        self._age, self._total = 0, 0.0
         self._window: deque[float] = deque(maxlen=period)
+        self._newer_count, self._newer = 0, 0.0
+        self._older: list[float] = []
         self.value: float | None = None
 
     def update(self, amount: float) -> None:
         """Take in one closed candle's amount."""
-        window = self._window
-        if len(window) == self._period:
-            self._total -= window[0]
-        window.append(amount)
-        self._total += amount
-        self._age += 1
-        if self._age >= self._period:
-            self._age, self._total = 0, sum(window)
-        if len(window) == self._period:
-            self.value = self._total / self._period
+        self._window.append(amount)
+        self._newer_count += 1
+        self._newer += amount
+        if self._older:
+            self._older.pop()
+        if self._newer_count == self._period:  # once in n updates: all values become older ones
+            self._newer_count, self._newer = 0, 0.0
+            self._older = list(accumulate(reversed(self._window)))
+        if self._older:
+            self.value = (self._older[-1] + self._newer) / self._period
 
     def state(self) -> State:
         """Everything that later values depend on."""
-        return [self._age, self._total, *self._window]
+        return [self._newer_count, *self._window]
 
     @classmethod
     def restored(cls, period: int, state: Sequence[Scalar]) -> Self:
         """The indicator whose ``state`` this was."""
         self = cls(period)
-        age, total, *window = state
-        self._age, self._total = int(age or 0), float(total or 0)
-        self._window.extend(float(amount or 0) for amount in window)
-        if len(self._window) == period:
-            self.value = self._total / period
+        newer_count, *amounts = state
+        self._newer_count = int(newer_count or 0)
+        self._window.extend(float(amount or 0) for amount in amounts)
+        window = list(self._window)
+        older_count = len(window) - self._newer_count
+        if not 0 <= self._newer_count < period or older_count not in (
+            0,  # the window was never full
+            period - self._newer_count,
+        ):
+            raise ValueError("a moving average whose parts do not fit")
+        self._older = list(accumulate(reversed(window[:older_count])))
+        for amount in window[older_count:]:
+            self._newer += amount
+        if self._older:
+            self.value = (self._older[-1] + self._newer) / period
         return self
 
 

@@ -61,8 +61,7 @@ class Worker:
 
     async def _load(self) -> tuple[Engine, str]:
         """The engine to continue with, and the position that is committed."""
-        packed = await self._access.value(keys.state(self._symbol))
-        committed = await self._access.field(keys.progress(self._symbol), "indicators") or ""
+        packed, committed = await self._access.patiently(self._stored)
         if packed is not None:
             try:
                 engine = snapshot.unpack(self._plan, packed)
@@ -75,6 +74,14 @@ class Worker:
                 log.warning("snapshot and position differ; rebuilding from the retained klines")
         log.info("computing from the first retained kline on, silent up to %s", committed or "-")
         return Engine(self._plan), committed
+
+    async def _stored(self) -> tuple[bytes | None, str]:
+        """Snapshot and position, read in one step lest a twin commits between the two."""
+        async with self._access.client.pipeline(transaction=True) as pipe:
+            pipe.get(keys.state(self._symbol))
+            pipe.hget(keys.progress(self._symbol), "indicators")
+            packed, position = await pipe.execute()
+        return packed, position.decode() if position else ""
 
     async def _follow(self, engine: Engine, committed: str) -> None:
         """Read, compute and commit until cancelled.

@@ -24,13 +24,13 @@ logging.basicConfig(stream=sys.stdout, format="%(message)s")
 import importlib
 real = importlib.import_module
 tries = []
-def import_module(name):
+def import_module(name, package=None):
     if name == "aiogram":
         tries.append(name)
         if len(tries) == 1:
             real(name)
             raise AttributeError("this aiogram works otherwise")
-    return real(name)
+    return real(name, package)
 importlib.import_module = import_module
 from services.notifier.channels import bot_api
 from aiogram.types import Message
