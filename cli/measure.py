@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from statistics import median
 from typing import Any
 
@@ -78,15 +78,21 @@ async def hop_ns(writer: Redis, reader: Redis, count: int, pause_s: float = 0.0)
     await writer.delete(_HOP_STREAM)
     position = "0-0"
     for _ in range(count):
-        waiting = asyncio.ensure_future(reader.xread({_HOP_STREAM: position}, block=5000))
-        await asyncio.sleep(max(pause_s, _BLOCKED_AFTER_S))
-        start = time.perf_counter_ns()
-        await writer.xadd(_HOP_STREAM, {"at": str(start)}, maxlen=100)
-        reply: Any = await waiting
-        times.append(time.perf_counter_ns() - start)
+        async with asyncio.TaskGroup() as group:
+            read = reader.xread({_HOP_STREAM: position}, block=5000)
+            waiting = group.create_task(_awaited(read))
+            await asyncio.sleep(max(pause_s, _BLOCKED_AFTER_S))
+            start = time.perf_counter_ns()
+            await writer.xadd(_HOP_STREAM, {"at": str(start)}, maxlen=100)
+            reply = await waiting
+            times.append(time.perf_counter_ns() - start)
         position = reply[0][1][-1][0].decode()
     await writer.delete(_HOP_STREAM)
     return times
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer
 
 
 def median_ms(nanoseconds: Sequence[int]) -> float:

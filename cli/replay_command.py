@@ -66,7 +66,7 @@ async def _replay(settings: Settings, candles: Path, speed: float | None, out: P
     with tempfile.TemporaryDirectory(prefix="btc-scanner-replay-") as folder:
         async with running_pipeline(settings, Path(folder), options) as pipeline:
             try:
-                summary = await _record(pipeline, out)
+                summary = await record(pipeline, out)
             except BaseException:
                 _keep_logs(Path(folder) / "logs", out)
                 raise
@@ -80,7 +80,7 @@ async def _replay(settings: Settings, candles: Path, speed: float | None, out: P
     return 0 if faultless else 1
 
 
-async def _record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
+async def record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     """Watch the replay to its end and write everything but the summary, which is returned."""
     watch, costs = SignalWatch(), Costs(pipeline.supervisor)
     access = RedisAccess(pipeline.server.url, name="watch")

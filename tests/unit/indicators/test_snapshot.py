@@ -20,7 +20,6 @@ from tests.unit.indicators.history import (
     walk,
 )
 
-
 AT_03_15 = MIDNIGHT_MS + 195 * MINUTE_MS
 AT_03_30 = AT_03_15 + 15 * MINUTE_MS
 
