@@ -40,21 +40,20 @@ def shown_url(url: str) -> str:
     if parts.scheme == "unix":
         return f"unix://{parts.path}"
     host = parts.hostname or "localhost"
+    if ":" in host:
+        host = f"[{host}]"
     return f"{parts.scheme}://{host}:{parts.port or 6379}{parts.path}"
 
 
-# Kind of error, or how its text begins, and what to tell a person. The first that fits counts, so
-# subclasses stand before their bases (an authentication error is a connection error to redis-py).
+# Kind of error, or how the server's text begins, and what to tell a person. The first that fits
+# counts, so subclasses stand before their bases (an authentication error is a connection error to
+# redis-py). Where redis-py has a class for a code, it takes the code off the text.
 _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | str, str], ...] = (
     (TooOld, "is too old: install Redis 7.0 or Valkey 8 or newer, or leave redis.url empty"),
     (exceptions.BusyLoadingError, "is loading its data; this ends by itself"),
     (
         (exceptions.AuthenticationError, exceptions.AuthorizationError),
         "wants a password, or another one: set redis.url (redis://USER:PASSWORD@HOST:PORT/0)",
-    ),
-    (
-        "NOAUTH",
-        "wants a password: set redis.url (redis://USER:PASSWORD@HOST:PORT/0)",
     ),
     (exceptions.NoPermissionError, "refuses a command ({text}): extend the user's ACL"),
     (exceptions.ReadOnlyError, "is a read-only replica: point redis.url to the primary"),
@@ -65,8 +64,9 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
     ("MISCONF", "cannot write to its disk: free some space and see its log"),
     ("BUSY ", "is busy with a script; this usually ends by itself"),
     ("UNBLOCKED", "changed its role or lost a stream; this usually ends by itself"),
-    ("MASTERDOWN", "has lost its primary; this usually ends by itself"),
-    ("CLUSTERDOWN", "is a cluster that is down; this usually ends by itself"),
+    ("NOREPLICAS", "has too few replicas in reach to accept writes; start them"),
+    (exceptions.MasterDownError, "has lost its primary; this usually ends by itself"),
+    (exceptions.ClusterDownError, "is a cluster that is down; this usually ends by itself"),
     (
         (exceptions.TimeoutError, TimeoutError),
         f"does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused?",
@@ -80,13 +80,20 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
 
 def remedy(error: BaseException, url: str) -> str | None:
     """What is wrong with this Redis and what a person can do; None if waiting cannot help."""
-    text = str(error)
+    text = _said(error)
     for kind, advice in _REMEDIES:
         fits = text.startswith(kind) if isinstance(kind, str) else isinstance(error, kind)
         if fits:
             what = advice.format(text=text, cause=_cause(error))
             return f"Redis at {shown_url(url)} {what}"
     return None
+
+
+def _said(error: BaseException) -> str:
+    """The server's words, without what redis-py puts around them when a pipeline failed."""
+    text = str(error)
+    _, in_a_pipeline, arguments = text.partition(" of pipeline caused error: ")
+    return arguments[2:-3] if in_a_pipeline else text  # ('…',)
 
 
 def _cause(error: BaseException) -> str:
