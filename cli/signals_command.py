@@ -1,0 +1,287 @@
+"""``signals``: the latest signals, and what became of each in every channel.
+
+Whether somebody got a signal is read where the notifier records it, in its ledger, by the tags of
+the recipients that are configured now; the group's pending list tells the rest.
+"""
+
+import asyncio
+import json
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from cli.status_command import answered, readable
+from cli.status_view import WIDTH, duration
+from services.notifier.channels import recipient
+from shared import keys
+from shared.log import Line
+from shared.malformed import Malformed
+from shared.settings import Settings
+from shared.times import utc
+from shared.trade_signal import FACTORS, Signal
+
+# Redis holds some thousand signals at most; asking for more answers all the same.
+_MOST_PENDING = 100_000
+
+_NOTHING = """\
+No signals yet. `btc-scanner status` shows which factors of a signal the last candle met, and
+whether all services run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One channel's dealings with one signal.
+
+    Attributes:
+        state: ``delivered``, ``pending`` (a recipient is missing, it is tried again), ``unread``
+            (no notifier has taken it yet), ``stale`` (too old when detected, never sent), or
+            ``settled`` (the channel is done with it, and the ledger does not say how).
+        delivered_to: Recipients who have it.
+        took_ms: From the arrival of the candle to the last acceptance.
+        attempts: While pending.
+    """
+
+    channel: str
+    state: str
+    recipients: int
+    delivered_to: int
+    delivered_at_ms: int | None
+    took_ms: int | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One entry of the stream; ``signal`` is None where it is ``malformed`` (why, in words)."""
+
+    entry_id: str
+    signal: Signal | None
+    malformed: str
+    deliveries: tuple[Delivery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """How far a channel's consumer group is.
+
+    Attributes:
+        reached: The last entry that it has given to a notifier.
+        attempts: Of each pending entry.
+    """
+
+    reached: tuple[int, int]
+    attempts: Mapping[bytes, int]
+
+
+def run(settings: Settings, count: int, as_json: bool) -> int:
+    """Print the latest ``count`` signals, newest first."""
+    found = asyncio.run(answered(settings, lambda client: gather(client, settings, count)))
+    if as_json:
+        print(json.dumps(document(found), indent=2))
+    else:
+        clean = Line("signals", settings.secrets()).clean
+        lines = text(found, tick=_tick(sys.stdout.encoding)).split("\n")
+        print("\n".join(clean(line) for line in lines))
+    return 0
+
+
+def _tick(encoding: str | None) -> str:
+    try:
+        "✓".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return "ok"
+    return "✓"
+
+
+# --- what is known ----------------------------------------------------------------------------
+
+
+async def gather(client: Redis, settings: Settings, count: int) -> list[Listed]:
+    """The latest signals with their deliveries, newest first."""
+    clean = Line("signals", settings.secrets()).clean
+    entries = cast(
+        "list[tuple[bytes, dict[bytes, bytes]]]",
+        await client.xrevrange(keys.SIGNALS, count=count),
+    )
+    groups = {name: await _group(client, name, entries) for name in settings.channels}
+    tags = _tags(settings)
+    listed = []
+    for entry_id, fields in entries:
+        try:
+            signal = readable(entry_id, fields)
+        except Malformed as error:
+            listed.append(Listed(entry_id.decode(), None, clean(str(error)), ()))
+            continue
+        deliveries = []
+        for channel, recipients in tags.items():
+            ledger = [keys.delivered(channel, signal.id, tag) for tag in recipients]
+            records = cast("list[bytes | None]", await client.mget(ledger))
+            deliveries.append(delivery(channel, entry_id, signal, records, groups[channel]))
+        listed.append(Listed(entry_id.decode(), signal, "", tuple(deliveries)))
+    return listed
+
+
+def _tags(settings: Settings) -> dict[str, list[str]]:
+    addresses = {
+        "email": settings.smtp.to_email if settings.smtp else (),
+        "telegram": settings.telegram.chat_id,
+        "console": ("stdout",),
+    }
+    return {
+        channel: [recipient(address).tag for address in addresses[channel]]
+        for channel in settings.channels
+    }
+
+
+async def _group(client: Redis, channel: str, entries: Sequence[tuple[bytes, Any]]) -> _Group:
+    """The group as far as it concerns ``entries`` (newest first)."""
+    if not entries:
+        return _Group((-1, -1), {})
+    try:
+        first, last = entries[-1][0].decode(), entries[0][0].decode()
+        rows: Any = await client.xpending_range(
+            keys.SIGNALS, channel, min=first, max=last, count=_MOST_PENDING
+        )
+        groups = await client.xinfo_groups(keys.SIGNALS)
+    except ResponseError as error:
+        if not str(error).startswith("NOGROUP"):
+            raise
+        return _Group((-1, -1), {})
+    reached = next(row["last-delivered-id"] for row in groups if row["name"] == channel.encode())
+    return _Group(_order(reached), {row["message_id"]: row["times_delivered"] for row in rows})
+
+
+def _order(entry_id: bytes) -> tuple[int, int]:
+    first, _, second = entry_id.partition(b"-")
+    return int(first), int(second or 0)
+
+
+def delivery(
+    channel: str,
+    entry_id: bytes,
+    signal: Signal,
+    records: Sequence[bytes | None],
+    group: _Group,
+) -> Delivery:
+    """What became of a signal in a channel; ``records`` is the ledger, one for each recipient."""
+    times = [at_ms for record in records if (at_ms := _recorded_at(record)) is not None]
+    done = sum(record is not None for record in records)
+    if done == len(records):
+        state = "delivered"
+    elif signal.stale:
+        state = "stale"
+    elif entry_id in group.attempts:
+        state = "pending"
+    elif _order(entry_id) > group.reached:
+        state = "unread"
+    else:
+        state = "settled"
+    last_ms = max(times, default=None)
+    return Delivery(
+        channel=channel,
+        state=state,
+        recipients=len(records),
+        delivered_to=done,
+        delivered_at_ms=last_ms,
+        took_ms=None if last_ms is None else last_ms - signal.received_at_ms,
+        attempts=group.attempts.get(entry_id, 0),
+    )
+
+
+def _recorded_at(record: bytes | None) -> int | None:
+    """The time in a ledger entry, ``<ms> <message ID>``."""
+    first = (record or b"").partition(b" ")[0]
+    return int(first) if first.isdigit() else None
+
+
+# --- how it is shown --------------------------------------------------------------------------
+
+
+def text(found: Sequence[Listed], *, tick: str) -> str:
+    """Two lines for each signal: its numbers, and its deliveries."""
+    if not found:
+        return _NOTHING
+    lines = [line for listed in found for line in _lines(listed, tick)]
+    return "\n".join(lines)
+
+
+def _lines(listed: Listed, tick: str) -> Iterator[str]:
+    signal = listed.signal
+    if signal is None:
+        yield from textwrap.wrap(
+            f"unreadable: {listed.malformed}", WIDTH, subsequent_indent=_INDENT
+        )
+        return
+    yield (
+        f"{utc(signal.close_time_ms)}  {signal.side:<5}"
+        f" {signal.market.base}/{signal.market.quote} {signal.timeframe:<3}"
+        f" entry {signal.price(signal.entry)},"
+        f" stop {signal.price(signal.stop_loss)}, target {signal.price(signal.take_profit)},"
+    )
+    words = [f"R:R 1:{signal.risk_reward:.2f}", f"{signal.confidence}/{len(FACTORS)} factors"]
+    lacking = [name.replace("_", " ") for name in FACTORS if name not in signal.factors]
+    if lacking:
+        words.append(f"without {', '.join(lacking)}")
+    sent = [told(each, tick) for each in listed.deliveries]
+    if all(each.state == "stale" for each in listed.deliveries):
+        sent = ["not sent: stale"]
+    yield from textwrap.wrap(
+        "; ".join([", ".join(words), *sent]),
+        WIDTH,
+        initial_indent=_INDENT,
+        subsequent_indent=_INDENT,
+    )
+
+
+_INDENT = " " * 25
+
+
+def told(each: Delivery, tick: str) -> str:
+    """A delivery in words: ``email ✓ 1.2 s``."""
+    some = f" ({each.delivered_to} of {each.recipients} have it)" if each.delivered_to else ""
+    match each.state:
+        case "delivered":
+            took = "" if each.took_ms is None else f" {duration(each.took_ms)}"
+            return f"{each.channel} {tick}{took}"
+        case "stale":
+            return f"{each.channel} not sent: stale{some}"
+        case "pending":
+            times = f"{each.attempts} attempt{'' if each.attempts == 1 else 's'}"
+            return f"{each.channel} pending after {times}{some}"
+        case "unread":
+            return f"{each.channel} waits for the notifier"
+        case _:
+            return f"{each.channel} not on record{some}"
+
+
+def document(found: Sequence[Listed]) -> dict[str, Any]:
+    """All of it as JSON types."""
+    return {"signals": [_entry(listed) for listed in found]}
+
+
+def _entry(listed: Listed) -> dict[str, Any]:
+    signal = listed.signal
+    if signal is None:
+        return {"entry_id": listed.entry_id, "malformed": listed.malformed}
+    return {
+        "entry_id": listed.entry_id,
+        "id": signal.id,
+        "market": f"{signal.market.base}/{signal.market.quote}",
+        **{name: getattr(signal, name) for name in _SHOWN},
+        "side": str(signal.side),
+        "bias": str(signal.bias),
+        "factors": list(signal.factors),
+        "deliveries": [asdict(each) for each in listed.deliveries],
+    }
+
+
+_SHOWN = (
+    "timeframe", "side", "close_time_ms", "entry", "stop_loss", "take_profit", "risk_reward",
+    "atr", "rsi", "vwap", "trend_ema", "bias", "confidence", "factors", "why", "stale",
+    "lag_ms", "received_at_ms",
+)  # fmt: skip
