@@ -15,7 +15,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from cli.status_command import answered, readable
+from cli.status_command import ANSWER_S, answered, readable
 from cli.status_view import WIDTH, duration
 from services.notifier.channels import recipient
 from shared import keys
@@ -25,8 +25,8 @@ from shared.settings import Settings
 from shared.times import utc
 from shared.trade_signal import FACTORS, Signal
 
-# Redis holds some thousand signals at most; asking for more answers all the same.
-_MOST_PENDING = 100_000
+# More than the signals stream is likely to hold.
+_MOST_PENDING = 20_000
 
 _NOTHING = """\
 No signals yet. `btc-scanner status` shows which factors of a signal the last candle met, and
@@ -80,7 +80,10 @@ class _Group:
 
 def run(settings: Settings, count: int, as_json: bool) -> int:
     """Print the latest ``count`` signals, newest first."""
-    found = asyncio.run(answered(settings, lambda client: gather(client, settings, count)))
+    patience_s = ANSWER_S + min(count, _MOST_PENDING) / 1000
+    found = asyncio.run(
+        answered(settings, lambda client: gather(client, settings, count), patience_s)
+    )
     if as_json:
         print(json.dumps(document(found), indent=2))
     else:
@@ -108,22 +111,40 @@ async def gather(client: Redis, settings: Settings, count: int) -> list[Listed]:
         "list[tuple[bytes, dict[bytes, bytes]]]",
         await client.xrevrange(keys.SIGNALS, count=count),
     )
-    groups = {name: await _group(client, name, entries) for name in settings.channels}
-    tags = _tags(settings)
-    listed = []
+    signals: list[tuple[bytes, Signal | str]] = []
     for entry_id, fields in entries:
         try:
-            signal = readable(entry_id, fields)
+            signals.append((entry_id, readable(entry_id, fields)))
         except Malformed as error:
-            listed.append(Listed(entry_id.decode(), None, clean(str(error)), ()))
-            continue
-        deliveries = []
+            signals.append((entry_id, clean(str(error))))
+    deliveries = await _deliveries(
+        client,
+        _tags(settings),
+        [(key, known) for key, known in signals if not isinstance(known, str)],
+    )
+    return [
+        Listed(entry_id.decode(), None, known, ())
+        if isinstance(known, str)
+        else Listed(entry_id.decode(), known, "", deliveries[entry_id])
+        for entry_id, known in signals
+    ]
+
+
+async def _deliveries(
+    client: Redis, tags: Mapping[str, Sequence[str]], signals: Sequence[tuple[bytes, Signal]]
+) -> dict[bytes, tuple[Delivery, ...]]:
+    groups = {channel: await _group(client, channel, signals) for channel in tags}
+    pipe = client.pipeline(transaction=False)
+    for _, signal in signals:
         for channel, recipients in tags.items():
-            ledger = [keys.delivered(channel, signal.id, tag) for tag in recipients]
-            records = cast("list[bytes | None]", await client.mget(ledger))
-            deliveries.append(delivery(channel, entry_id, signal, records, groups[channel]))
-        listed.append(Listed(entry_id.decode(), signal, "", tuple(deliveries)))
-    return listed
+            pipe.mget([keys.delivered(channel, signal.id, tag) for tag in recipients])
+    records = iter(cast("list[list[bytes | None]]", await pipe.execute()))
+    return {
+        entry_id: tuple(
+            delivery(channel, entry_id, signal, next(records), groups[channel]) for channel in tags
+        )
+        for entry_id, signal in signals
+    }
 
 
 def _tags(settings: Settings) -> dict[str, list[str]]:
@@ -254,7 +275,7 @@ def told(each: Delivery, tick: str) -> str:
             times = f"{each.attempts} attempt{'' if each.attempts == 1 else 's'}"
             return f"{each.channel} pending after {times}{some}"
         case "unread":
-            return f"{each.channel} waits for the notifier"
+            return f"{each.channel} unread"
         case _:
             return f"{each.channel} not on record{some}"
 
