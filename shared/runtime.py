@@ -63,13 +63,17 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
 
 def run(main: Coroutine[None, None, None]) -> int:
     """Run ``main`` until it ends or SIGTERM or SIGINT arrives; return the exit code."""
+    last_resort = threading.Timer(_GIVE_UP_S, os._exit, (1,))
+    last_resort.daemon = True
     try:
-        return asyncio.run(_until_signalled(main))
+        return asyncio.run(_until_signalled(main, last_resort))
     except KeyboardInterrupt:
         return 0
+    finally:
+        last_resort.cancel()
 
 
-async def _until_signalled(main: Coroutine[None, None, None]) -> int:
+async def _until_signalled(main: Coroutine[None, None, None], last_resort: threading.Timer) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(main)
     stopping = False
@@ -79,9 +83,7 @@ async def _until_signalled(main: Coroutine[None, None, None]) -> int:
         if not stopping:
             stopping = True
             log.info("stopping")
-            timer = threading.Timer(_GIVE_UP_S, os._exit, (1,))
-            timer.daemon = True
-            timer.start()
+            last_resort.start()
         task.cancel()
         loop.call_later(_REPEAT_CANCEL_S, stop)
 
