@@ -1,0 +1,75 @@
+"""What a newcomer types first."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ROOT
+
+pytestmark = pytest.mark.timeout(120)
+
+COMMAND = [sys.executable, "-u", "-m", "cli", "demo", "--seed", "3"]
+
+
+def children(parent: int) -> set[int]:
+    """All processes that descend from ``parent`` now."""
+    found, parents = set(), {parent}
+    while parents:
+        born = set()
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                stat = (folder / "stat").read_text()
+            except OSError:
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) in parents:
+                born.add(int(folder.name))
+        parents = born - found
+        found |= born
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def test_the_demo_shows_delivered_alerts_and_a_summary_and_ends_by_itself() -> None:
+    done = subprocess.run(
+        [*COMMAND, "--seconds", "15"], cwd=ROOT, capture_output=True, text=True, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "🔴 BTC/USD Scalping Signal Detected" in done.stdout
+    assert "🔴 email    SHORT BTC/USDT 1m at 64,455.00" in done.stdout
+    assert "🔴 telegram SHORT BTC/USDT 1m at 64,455.00" in done.stdout
+    summary = done.stdout.partition("Summary")[2]
+    assert "0 lost, 0 repeated" in summary
+    assert "memory (MB)" in summary
+    assert done.stderr == ""
+
+
+def test_ctrl_c_ends_the_demo_and_leaves_no_process_behind() -> None:
+    demo = subprocess.Popen(
+        [*COMMAND, "--seconds", "60"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if line.startswith("market time"):
+            break
+    family = children(demo.pid)
+    assert len(family) >= 6  # Redis, the outside, four services
+    demo.send_signal(signal.SIGINT)
+    _, errors = demo.communicate(timeout=30)
+    assert demo.returncode in {0, 130}
+    assert "Traceback" not in errors
+    assert not [pid for pid in family if alive(pid)]
