@@ -262,13 +262,16 @@ def _service_problems(facts: Facts) -> Iterator[Problem]:
         yield Problem("none of the services runs", _UP)
         absent = []
     for name in absent:
+        start = f"{_UP}, or alone: python -m services.{name}"
         silent = [each for each in facts.services if each.service == name]
-        since = (
-            f": it fell silent {duration(min(each.beat_age_ms for each in silent))} ago"
-            if silent
-            else ""
-        )
-        yield Problem(f"{name} does not run{since}", f"{_UP}, or alone: python -m services.{name}")
+        if silent:
+            last = min(silent, key=lambda each: each.beat_age_ms)
+            yield Problem(
+                f"{name} has been silent for {duration(last.beat_age_ms)}",
+                f"if process {last.pid} on {last.host} still runs, it hangs: kill it; {start}",
+            )
+        else:
+            yield Problem(f"{name} does not run", start)
     for name in SERVICES:
         present = _present(facts, name)
         for instance in present:
@@ -291,10 +294,11 @@ def _instance_problems(instance: Instance, *, alone: bool) -> Iterator[Problem]:
 
 
 def _candle_problems(facts: Facts) -> Iterator[Problem]:
+    absent = [each.timeframe for each in facts.candles if each.age_ms is None]
+    if absent:
+        yield Problem(f"there are no candles yet of {', '.join(absent)}", _feed_remedy(facts))
     for each in facts.candles:
-        if each.last_close_ms is None or each.age_ms is None:
-            yield Problem(f"there is no {each.timeframe} candle yet", _feed_remedy(facts))
-        elif each.age_ms > each.limit_ms:
+        if each.age_ms is not None and each.age_ms > each.limit_ms:
             yield Problem(
                 f"the last {each.timeframe} candle closed {duration(each.age_ms)} ago"
                 f" (normal: less than {duration(each.limit_ms)})",
@@ -486,7 +490,7 @@ def _boards(facts: Facts) -> Iterator[str]:
     if not facts.boards:
         yield "  no candle was judged yet"
     for board in facts.boards:
-        missing = [factor.name for factor in board.factors if not factor.met]
+        missing = [each.name.replace("_", " ") for each in board.factors if not each.met]
         lack = f"; not met: {', '.join(missing)}" if missing else ""
         yield (
             f"  {board.timeframe:<4} {board.side} {board.confidence}/{len(board.factors)}"
