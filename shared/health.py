@@ -15,6 +15,7 @@ from math import ceil
 from redis.exceptions import RedisError
 
 from shared import VERSION, keys
+from shared.log import cleaned
 from shared.redis_access import RedisAccess, flat
 from shared.settings import Health
 
@@ -37,7 +38,7 @@ class _Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.times.append(time.monotonic())
-        self.last = record.getMessage()
+        self.last = cleaned(record)
 
     def last_hour(self) -> int:
         while self.times and self.times[0] < time.monotonic() - _HOUR_S:

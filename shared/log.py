@@ -119,6 +119,13 @@ class Line(logging.Formatter):
         return _UNSAFE.sub(_escaped, self.redact(text))
 
 
+def cleaned(record: logging.LogRecord) -> str:
+    """The message as this process logs it, for showing it elsewhere: no secrets, on one line."""
+    formatters = (handler.formatter for handler in logging.getLogger().handlers)
+    line = next((each for each in formatters if isinstance(each, Line)), Line(""))
+    return line.clean(_message(record))
+
+
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.log import Console, Line, RotatingFile, Throttle, file_of, set_up
+from shared.log import Console, Line, RotatingFile, Throttle, cleaned, file_of, set_up
 from shared.settings import Logging
 
 SECRET = "hunter2-hunter2"
@@ -336,3 +336,9 @@ def test_a_throttle_does_not_grow_with_what_comes_from_outside() -> None:
     for number in range(5000):
         assert throttle.admit(number, 0) == 0
     assert len(throttle._kinds) == 1000
+
+
+def test_an_error_shown_elsewhere_holds_no_secret_either() -> None:
+    set_up("ingest", Logging(file=""), redact=[SECRET])
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "login %s\nfailed", (SECRET,), None)
+    assert cleaned(record) == r"login ********\nfailed"
