@@ -4,14 +4,14 @@ import asyncio
 import logging
 import sys
 import time
-from collections import Counter
 
+from services.ingest.backfill import FeedSettings
 from services.ingest.clock import ExchangeClock
-from services.ingest.connection import Connection
-from services.ingest.frames import BadFrame, KlineFrame, Reply, ShutdownNotice, read_frame
+from services.ingest.connection import Connection, Ended
+from services.ingest.frames import BadFrame, KlineFrame, ShutdownNotice, read_frame
 from services.ingest.market_lookup import look_up
 from services.ingest.rest import Rest
-from services.ingest.timeframe_feed import FeedSettings, TimeframeFeed
+from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
 from shared.health import Heartbeat
 from shared.log import Throttle
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 SERVICE = "ingest"
 _SAY_AGAIN_AFTER_S = 60.0
+# An EMA's seed weighs e^-10 after so many periods.
+_WARM_UP_PERIODS = 5
 
 
 class Ingest:
@@ -36,7 +38,6 @@ class Ingest:
         self._access, self._heartbeat, self._settings = access, heartbeat, exchange
         self._clock = ExchangeClock()
         self._throttle = Throttle(_SAY_AGAIN_AFTER_S)
-        self._flaws: Counter[str] = Counter()
         self._intervals = {name: interval_ms(name) for name in settings.feed_timeframes}
         self.rest = Rest(
             exchange.rest_hosts, self._clock, timeout_s=exchange.request_timeout_seconds
@@ -48,7 +49,7 @@ class Ingest:
                     symbol=exchange.market,
                     timeframe=name,
                     interval_ms=interval,
-                    history_candles=exchange.history_candles,
+                    history_candles=_history_candles(settings),
                     close_deadline_ms=exchange.close_deadline_seconds * 1000,
                     missing_after_ms=exchange.missing_after_seconds * 1000,
                 ),
@@ -60,53 +61,78 @@ class Ingest:
             )
             for name, interval in self._intervals.items()
         }
+        self._crowded: TimeframeFeed | None = None
 
     async def run(self) -> None:
-        """Check the market, then feed until cancelled."""
+        """Check the market, load the history, then feed until cancelled."""
         market = await look_up(self.rest, self._settings.symbol)
         key, fields = keys.market(market.symbol), flat(market.fields())
         await self._access.patiently(lambda: self._access.client.hset(key, items=fields))
+        self._heartbeat.state = "loading history"
+        async with asyncio.TaskGroup() as group:
+            for feed in self._feeds.values():
+                group.create_task(feed.load())
+        self._heartbeat.state = "running"
         async with asyncio.TaskGroup() as group:
             for feed in self._feeds.values():
                 group.create_task(feed.run())
-            group.create_task(self._connection().follow(self._on_frame))
+            group.create_task(self._connection().follow())
 
     def _connection(self) -> Connection:
-        symbol = self._settings.market.lower()
+        symbol, settings = self._settings.market.lower(), self._settings
         streams = "/".join(f"{symbol}@kline_{name}" for name in self._intervals)
-        return Connection(
-            self._settings.ws_hosts,
-            f"/stream?streams={streams}",
-            silence_s=self._settings.silence_seconds,
-            on_open=self._on_open,
-            on_change=self._on_change,
-        )
+        path = f"/stream?streams={streams}"
+        return Connection(settings.ws_hosts, path, self, silence_s=settings.silence_seconds)
 
-    def _on_open(self) -> None:
+    # What the connection tells.
+
+    def opened(self) -> None:
+        """Look for what was missed while there was no connection."""
         self._heartbeat.counters["connections"] += 1
         for feed in self._feeds.values():
             feed.look_now()
 
-    def _on_change(self, state: str) -> None:
+    def changed(self, state: str) -> None:
+        """Show the connection's state in the heartbeat."""
         self._heartbeat.facts["connection"] = state
 
-    async def _on_frame(self, raw: bytes, received_at_ms: int) -> None:
+    def take(self, raw: bytes, received_at_ms: int) -> bool:
+        """Read a frame; a closed candle goes to its feed.
+
+        Raises:
+            Ended: The exchange announces that it will close this connection.
+        """
         self._heartbeat.counters["frames"] += 1
         try:
             frame = read_frame(raw, self._settings.market, self._intervals)
         except BadFrame as error:
             self._flawed(error.kind, str(error))
-            return
-        match frame:
-            case KlineFrame():
-                self._clock.saw(frame.event_ms, time.monotonic())
-                self._heartbeat.data_seen()
-                if frame.closed:
-                    await self._feeds[frame.timeframe].put(frame, received_at_ms)
-            case ShutdownNotice():
-                log.warning("the exchange announces that it will close this connection")
-            case Reply() if frame.error:
-                self._flawed("refused control message", frame.error)
+            return False
+        if isinstance(frame, KlineFrame):
+            self._clock.saw(frame.event_ms, time.monotonic())
+            self._heartbeat.data_seen()
+            if frame.closed:
+                feed = self._feeds[frame.timeframe]
+                feed.put(frame, received_at_ms)
+                if feed.crowded:
+                    self._crowded = feed
+            return True
+        if isinstance(frame, ShutdownNotice):
+            raise Ended("announces that it will close this connection")
+        if frame.error:
+            self._flawed("refused control message", frame.error)
+        return False
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a feed has so much to publish that frames must wait."""
+        return self._crowded is not None
+
+    async def room(self) -> None:
+        """Wait for that feed."""
+        if self._crowded is not None:
+            await self._crowded.room()
+            self._crowded = None
 
     def _flawed(self, kind: str, what: str) -> None:
         """Count bad input, and log it once per kind and minute."""
@@ -115,6 +141,19 @@ class Ingest:
         if suppressed is not None:
             more = f" ({suppressed} more of this kind since)" if suppressed else ""
             log.warning("ignored %s%s", what, more)
+
+
+def _history_candles(settings: Settings) -> int:
+    """Enough for each indicator to have forgotten how it was seeded."""
+    periods = settings.indicators
+    longest = max(
+        periods.ema_slow,
+        periods.ema_trend,
+        periods.atr_period,
+        periods.rsi_period,
+        periods.volume_ma_period,
+    )
+    return max(settings.exchange.history_candles, _WARM_UP_PERIODS * longest)
 
 
 async def serve(settings: Settings, instance: str) -> None:

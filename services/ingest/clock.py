@@ -6,6 +6,8 @@ clock cannot carry a bound away.
 """
 
 _BUCKET_S = 300.0
+# Two of the exchange's machines may differ by this much without either being wrong.
+_TOLERATED_MS = 1000.0
 
 
 class ExchangeClock:
@@ -26,7 +28,22 @@ class ExchangeClock:
         if self._best is None or offset > self._best:
             self._best = offset
 
+    def answered(self, server_ms: int, asked_s: float, answered_s: float) -> None:
+        """The exchange, asked for its time, said ``server_ms``.
+
+        Unlike a frame this also bounds the time from above: it was not later when we asked. So
+        what a damaged or foreign frame made us believe ends here.
+        """
+        most = server_ms - asked_s * 1000 + _TOLERATED_MS
+        if self._best is not None and self._best > most:
+            self._best = None
+        if self._previous is not None and self._previous > most:
+            self._previous = None
+        self.saw(server_ms, answered_s)
+
     def now_ms(self, monotonic_s: float) -> float | None:
         """The exchange's time now, at least; None before any server time was seen."""
-        offsets = [offset for offset in (self._best, self._previous) if offset is not None]
-        return max(offsets) + monotonic_s * 1000 if offsets else None
+        best, previous = self._best, self._previous
+        if best is None or (previous is not None and previous > best):
+            best = previous
+        return None if best is None else best + monotonic_s * 1000

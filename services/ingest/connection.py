@@ -1,42 +1,61 @@
 """Keeps one WebSocket connection to the exchange, whatever happens to it.
 
-Hosts take turns when one fails. The delay between attempts doubles up to a minute and starts over
-only when a frame arrives: a server that accepts and closes at once must not be hammered. A
-connection that stays silent is dead, whatever TCP says.
+Hosts take turns when one fails. A connection that brings no market data is dead, whatever TCP says
+and whatever else it brings.
 """
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Sequence
+from typing import NoReturn, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from services.ingest.hosts import is_loopback
+from services.ingest.limits import Attempts, ordered_pause_s
 
 log = logging.getLogger(__name__)
 
-FIRST_DELAY_S, LAST_DELAY_S = 0.25, 60.0
 _OPEN_TIMEOUT_S = 10.0
 # Shorter than the end that is promised after SIGTERM.
 _CLOSE_TIMEOUT_S = 1.0
-_WATCH_EVERY_S = 0.5
-
-OnFrame = Callable[[bytes, int], Awaitable[None]]
-
-
-class Silent(Exception):
-    """The connection stands, and nothing comes."""
+# Moving the watch for every frame would cost more than reading the frame.
+_WATCH_EVERY_S = 0.25
+# Frames that the library holds before it stops reading; what comes then waits at the exchange.
+_READ_AHEAD = 256
 
 
-def delays(first_s: float = FIRST_DELAY_S, last_s: float = LAST_DELAY_S) -> Iterator[float]:
-    """Seconds before each further attempt: doubling, half of it jitter, never above ``last_s``."""
-    delay = first_s
-    while True:
-        yield delay * random.uniform(0.5, 1.0)
-        delay = min(last_s, delay * 2)
+class Ended(Exception):
+    """The connection stands, and is of no more use."""
+
+
+class Receiver(Protocol):
+    """Whoever wants the frames.
+
+    Attributes:
+        crowded: Whether it wants no more frames before ``room`` returns.
+    """
+
+    @property
+    def crowded(self) -> bool: ...
+
+    def take(self, raw: bytes, received_at_ms: int) -> bool:
+        """Take a frame, received at our clock's ``received_at_ms``; whether it was market data.
+
+        Raises:
+            Ended: The frame says that the connection is about to close.
+        """
+
+    async def room(self) -> None:
+        """Return when frames may come again."""
+
+    def opened(self) -> None:
+        """A connection was made: what came while there was none has been missed."""
+
+    def changed(self, state: str) -> None:
+        """The state of the connection, in words."""
 
 
 def explain(error: BaseException) -> str:
@@ -51,50 +70,52 @@ def explain(error: BaseException) -> str:
         return f"refused the connection (HTTP {status})"
     if isinstance(error, ConnectionClosed):
         return f"closed the connection ({error})"
-    if isinstance(error, Silent):
-        return str(error)
     if isinstance(error, TimeoutError):
         return "did not answer in time"
     return f"{error}" or type(error).__name__
+
+
+def _pause_s(error: BaseException) -> float:
+    if not isinstance(error, InvalidStatus):
+        return 0.0
+    response = error.response
+    return ordered_pause_s(response.status_code, response.headers.get("Retry-After"))
 
 
 class Connection:
     """Follows the combined stream ``path`` on one of ``hosts`` at a time."""
 
     def __init__(
-        self,
-        hosts: Sequence[str],
-        path: str,
-        *,
-        silence_s: float,
-        on_open: Callable[[], None],
-        on_change: Callable[[str], None],
+        self, hosts: Sequence[str], path: str, receiver: Receiver, *, silence_s: float
     ) -> None:
-        """Prepare; ``on_open`` is called at each connection, ``on_change`` with its state."""
-        self._hosts, self._path, self._silence_s = tuple(hosts), path, silence_s
-        self._on_open, self._on_change = on_open, on_change
-        self._frame_at = 0.0
+        """Prepare; a connection is given up after ``silence_s`` without market data."""
+        self._hosts, self._path = tuple(hosts), path
+        self._receiver, self._silence_s = receiver, silence_s
+        self._delivered = False
 
-    async def follow(self, on_frame: OnFrame) -> None:
-        """Hand each frame with our clock in ms to ``on_frame``, until cancelled."""
-        attempt, pause = 0, delays()
+    async def follow(self) -> NoReturn:
+        """Hand frames to the receiver until cancelled."""
+        # The limit is the exchange's; a simulated one on this machine has none.
+        limited = not all(is_loopback(host) for host in self._hosts)
+        attempts = Attempts() if limited else Attempts(most=None)
+        failed = 0
         while True:
-            host = self._hosts[attempt % len(self._hosts)]
-            started = self._frame_at
+            host = self._hosts[failed % len(self._hosts)]
+            self._delivered = False
             try:
-                await self._once(host, on_frame)
-            except (WebSocketException, OSError, Silent) as error:
-                why = explain(error)
-            if self._frame_at > started:
-                pause = delays()
+                await self._once(host)
+            except (WebSocketException, OSError, Ended) as error:
+                why, pause_s = explain(error), _pause_s(error)
+            if self._delivered:
+                attempts.delivered()
             else:
-                attempt += 1  # a host that delivered is asked again first
-            delay = next(pause)
-            self._on_change(f"disconnected: {why}")
-            log.warning("%s %s; connecting again in %.1f s", host, why, delay)
-            await asyncio.sleep(delay)
+                failed += 1  # a host that delivered is asked again first
+            delay_s = attempts.delay_s(time.monotonic(), pause_s)
+            self._receiver.changed(f"disconnected: {why}")
+            log.warning("%s %s; connecting again in %.1f s", host, why, delay_s)
+            await asyncio.sleep(delay_s)
 
-    async def _once(self, host: str, on_frame: OnFrame) -> None:
+    async def _once(self, host: str) -> NoReturn:
         url = host + self._path
         async with connect(
             url,
@@ -102,26 +123,30 @@ class Connection:
             proxy=None if is_loopback(url) else True,
             open_timeout=_OPEN_TIMEOUT_S,
             close_timeout=_CLOSE_TIMEOUT_S,
-            max_queue=256,
+            max_queue=_READ_AHEAD,
         ) as socket:
             log.info("WebSocket connection established (%s)", host)
-            self._on_change(f"connected to {host}")
-            self._on_open()
-            await self._read(socket, on_frame)
+            self._receiver.changed(f"connected to {host}")
+            self._receiver.opened()
+            try:
+                async with asyncio.timeout(self._silence_s) as watch:
+                    await self._read(socket, watch)
+            except TimeoutError:
+                raise Ended(f"sent no market data for {self._silence_s:g} s") from None
 
-    async def _read(self, socket: ClientConnection, on_frame: OnFrame) -> None:
-        """Hand on frames until the connection ends; ``Silent`` if it only pretends to live."""
-        watched_from = time.monotonic()
-        try:
-            async with asyncio.timeout(self._silence_s) as watch:
-                loop = asyncio.get_running_loop()
-                while True:
-                    frame = await socket.recv(decode=False)
-                    now = time.monotonic()
-                    if now - watched_from > _WATCH_EVERY_S:
-                        watched_from = now
-                        watch.reschedule(loop.time() + self._silence_s)
-                    self._frame_at = now
-                    await on_frame(frame, int(time.time() * 1000))
-        except TimeoutError:
-            raise Silent(f"sent nothing for {self._silence_s:g} s") from None
+    async def _read(self, socket: ClientConnection, watch: asyncio.Timeout) -> NoReturn:
+        """Hand on frames, moving the end of the silence as market data comes."""
+        now, receiver = asyncio.get_running_loop().time, self._receiver
+        moved_at = now()
+        while True:
+            frame = await socket.recv(decode=False)
+            if receiver.take(frame, int(time.time() * 1000)):
+                self._delivered = True
+                if now() - moved_at > min(_WATCH_EVERY_S, self._silence_s / 4):
+                    moved_at = now()
+                    watch.reschedule(moved_at + self._silence_s)
+            if receiver.crowded:
+                watch.reschedule(None)  # it is us who are silent
+                await receiver.room()
+                moved_at = now()
+                watch.reschedule(moved_at + self._silence_s)

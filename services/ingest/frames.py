@@ -4,12 +4,18 @@ Pure. Only a frame with ``x: true`` tells of a closed candle. Control replies ar
 combined envelope, and a shutdown notice has no symbol. Source: Binance spot API, WebSocket streams.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 import msgspec
 
 from shared.candle import flaw
+
+# A later time is not in milliseconds: as such it would lie in the year 5138.
+LATEST_MS = 10**14
+_Time = Annotated[int, msgspec.Meta(gt=0, lt=LATEST_MS)]
 
 
 class BadFrame(ValueError):
@@ -60,7 +66,7 @@ class Reply:
 
 
 class _Kline(msgspec.Struct):
-    t: int
+    t: _Time
     s: str
     i: str
     o: str
@@ -73,7 +79,7 @@ class _Kline(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     e: str
-    E: int
+    E: _Time
     k: _Kline | None = None
 
 
@@ -82,10 +88,9 @@ class _Message(msgspec.Struct):
 
     data: _Event | None = None
     e: str = ""
-    E: int = 0
+    E: _Time | None = None
     k: _Kline | None = None
-    result: msgspec.Raw | None = None
-    id: msgspec.Raw | None = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     code: int | None = None
     msg: str = ""
 
@@ -93,13 +98,17 @@ class _Message(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Message)
 
 
+# Python would read more than that as a float: "1_0", " 1", "nan", and digits of other scripts.
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,30})?")
+
+
 def number(text: str) -> float:
     """A decimal as the exchange writes it.
 
     Raises:
-        ValueError: Anything else that Python would read as a float, like "1_0" or " 1".
+        ValueError: Anything else.
     """
-    if not text or text[0] not in "0123456789-" or "_" in text or text[-1].isspace():
+    if _DECIMAL.fullmatch(text) is None:
         raise ValueError(f"not a decimal: {text[:40]!r}")
     return float(text)
 
@@ -121,21 +130,19 @@ def read_frame(
         message = _decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise BadFrame("unexpected form", str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise BadFrame("not JSON", str(error)) from None
-    if message.data is not None:
-        event, sent_ms, kline = message.data.e, message.data.E, message.data.k
-    else:
-        event, sent_ms, kline = message.e, message.E, message.k
-    if event == "kline" and kline is not None:
-        return _kline(kline, sent_ms, symbol, intervals)
-    if event == "serverShutdown":
-        return ShutdownNotice(sent_ms)
+    event = message if message.data is None else message.data
+    if event.E is not None:
+        if event.e == "kline" and event.k is not None:
+            return _kline(event.k, event.E, symbol, intervals)
+        if event.e == "serverShutdown":
+            return ShutdownNotice(event.E)
     if message.code is not None:
         return Reply(message.msg or f"code {message.code}")
-    if not event and message.id is not None:
+    if message.result is not msgspec.UNSET:
         return Reply("")
-    raise BadFrame("unexpected type", f"event {event!r}"[:80])
+    raise BadFrame("unexpected type", f"event {event.e[:40]!r}")
 
 
 def _kline(kline: _Kline, event_ms: int, symbol: str, intervals: Mapping[str, int]) -> KlineFrame:
@@ -144,7 +151,7 @@ def _kline(kline: _Kline, event_ms: int, symbol: str, intervals: Mapping[str, in
     interval_ms = intervals.get(kline.i)
     if interval_ms is None:
         raise BadFrame("foreign timeframe", repr(kline.i[:40]))
-    if kline.t <= 0 or kline.t % interval_ms:
+    if kline.t % interval_ms:
         raise BadFrame("impossible candle", f"open time {kline.t} is not a multiple of {kline.i}")
     if not kline.x:
         return KlineFrame(kline.i, event_ms, closed=False)

@@ -8,11 +8,11 @@ open time plus the interval. Source: Binance spot API, REST.
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from services.ingest.frames import number
+from services.ingest.frames import LATEST_MS, number
 from shared.candle import flaw
 from shared.malformed import Malformed
 from shared.market import Market
@@ -39,31 +39,33 @@ class Page:
     flaws: tuple[str, ...]
 
 
+# How msgspec refuses a body; the last is for brackets nested without end.
+_REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _page_decoder = msgspec.json.Decoder(list[list[Any]])
 
 
-def read_page(body: bytes, interval_ms: int, from_ms: int, server_ms: int) -> Page:
+def read_page(body: bytes, interval_ms: int, from_ms: int, closed_by_ms: float) -> Page:
     """The rows of a klines answer.
 
     Args:
         body: The answer.
         interval_ms: Of the timeframe asked for.
         from_ms: The ``startTime`` asked for; earlier rows do not belong here.
-        server_ms: The exchange's time, read before the page was asked for.
+        closed_by_ms: Boundaries up to here have passed on the exchange.
 
     Raises:
         Malformed: The body is not a list of rows at all.
     """
     try:
         raw = _page_decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _REFUSALS as error:
         raise Malformed(f"klines page: {error}") from None
     rows: list[Row] = []
     flaws: list[str] = []
     after_ms = from_ms - 1
     for values in raw:
         try:
-            row = _row(values, interval_ms, server_ms)
+            row = _row(values, interval_ms, closed_by_ms)
             if row.open_ms <= after_ms:
                 raise Malformed(f"row of {row.open_ms} is out of order")
         except ValueError as error:
@@ -74,22 +76,22 @@ def read_page(body: bytes, interval_ms: int, from_ms: int, server_ms: int) -> Pa
     return Page(tuple(rows), tuple(flaws))
 
 
-def _row(values: list[Any], interval_ms: int, server_ms: int) -> Row:
+def _row(values: list[Any], interval_ms: int, closed_by_ms: float) -> Row:
     if len(values) < 7:
         raise Malformed(f"row of {len(values)} values")
     open_ms, close_ms = values[0], values[6]
     texts = values[1:6]
-    if not (isinstance(open_ms, int) and isinstance(close_ms, int)) or any(
-        not isinstance(text, str) for text in texts
-    ):
+    if not (type(open_ms) is type(close_ms) is int and all(type(text) is str for text in texts)):
         raise Malformed("row whose values are of other types")
-    if open_ms <= 0 or open_ms % interval_ms:
+    if not 0 < open_ms < LATEST_MS or open_ms % interval_ms:
         raise Malformed(f"row of {open_ms} is not aligned to its interval")
-    open_, high, low, close, volume = (number(str(text)) for text in texts)
+    boundary_ms = open_ms + interval_ms
+    if not open_ms <= close_ms < boundary_ms:
+        raise Malformed(f"row of {open_ms} closes at {close_ms}")
+    open_, high, low, close, volume = (number(text) for text in texts)
     if (wrong := flaw(open_, high, low, close, volume)) is not None:
         raise Malformed(f"row of {open_ms}: {wrong}")
-    closed = max(close_ms, open_ms + interval_ms - 1) < server_ms
-    return Row(open_ms, open_, high, low, close, volume, closed)
+    return Row(open_ms, open_, high, low, close, volume, boundary_ms <= closed_by_ms)
 
 
 class _Filter(msgspec.Struct):
@@ -110,7 +112,7 @@ class _ExchangeInfo(msgspec.Struct):
 
 
 class _ServerTime(msgspec.Struct):
-    serverTime: int  # noqa: N815
+    serverTime: Annotated[int, msgspec.Meta(gt=0, lt=LATEST_MS)]  # noqa: N815
 
 
 def read_markets(body: bytes) -> list[Market]:
@@ -121,7 +123,7 @@ def read_markets(body: bytes) -> list[Market]:
     """
     try:
         info = msgspec.json.decode(body, type=_ExchangeInfo)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _REFUSALS as error:
         raise Malformed(f"exchangeInfo: {error}") from None
     return [
         Market(
@@ -145,7 +147,7 @@ def read_server_time(body: bytes) -> int:
     """
     try:
         return msgspec.json.decode(body, type=_ServerTime).serverTime
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except _REFUSALS as error:
         raise Malformed(f"server time: {error}") from None
 
 

@@ -1,28 +1,23 @@
-"""Asks the exchange over REST: one host after another, within its limits, never in a hurry.
-
-Every failure is one of three: ``Unreachable`` (try again, another host may answer), ``Blocked``
-(this host refuses the region) and ``UnknownSymbol``.
-"""
+"""Asks the exchange over REST: one host after another, within its limits, never in a hurry."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import aiohttp
 
 from services.ingest.clock import ExchangeClock
 from services.ingest.hosts import is_loopback
+from services.ingest.limits import ordered_pause_s
 from services.ingest.pages import Page, read_markets, read_page, read_server_time
 from shared.malformed import Malformed
 from shared.market import Market
 
-log = logging.getLogger(__name__)
-
 PAGE = 1000  # the most that the exchange gives at once
 _INVALID_SYMBOL = b"-1121"
-_DEFAULT_PAUSE_S = 5.0
-_LONGEST_PAUSE_S = 3600.0
+# A page has some 200 KB, the list of all markets some 20 MB; what is larger is no answer.
+_LARGEST_BODY = 64 * 1024 * 1024
 
 
 class Unreachable(Exception):
@@ -31,6 +26,21 @@ class Unreachable(Exception):
 
 class UnknownSymbol(Exception):
     """The exchange does not list this symbol."""
+
+
+class _BadRequest(Unreachable):
+    """The exchange says that the request is wrong; ``body`` says how."""
+
+    def __init__(self, what: str, body: bytes) -> None:
+        super().__init__(what)
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    host: str
+    body: bytes
+    asked_s: float
 
 
 class Rest:
@@ -69,12 +79,12 @@ class Rest:
         Raises:
             Unreachable: No usable answer.
         """
-        body = await self._get("/api/v3/time", {})
+        answer = await self._get("/api/v3/time", {})
         try:
-            server_ms = read_server_time(body)
+            server_ms = read_server_time(answer.body)
         except Malformed as error:
-            raise self._next_host(str(error)) from None
-        self._clock.saw(server_ms, time.monotonic())
+            raise self._next_host(answer.host, str(error)) from None
+        self._clock.answered(server_ms, answer.asked_s, time.monotonic())
         return server_ms
 
     async def page(
@@ -84,10 +94,12 @@ class Rest:
         interval_ms: int,
         *,
         from_ms: int,
-        server_ms: int,
+        closed_by_ms: float,
         to_ms: int | None = None,
     ) -> Page:
         """Up to 1,000 candles whose open time is ``from_ms`` or later (and at most ``to_ms``).
+
+        ``closed_by_ms`` is the exchange's time, read before, up to which boundaries have passed.
 
         Raises:
             Unreachable: No usable answer.
@@ -100,11 +112,11 @@ class Rest:
         }
         if to_ms is not None:
             query["endTime"] = str(to_ms)
-        body = await self._get("/api/v3/klines", query)
+        answer = await self._get("/api/v3/klines", query)
         try:
-            return read_page(body, interval_ms, from_ms, server_ms)
+            return read_page(answer.body, interval_ms, from_ms, closed_by_ms)
         except Malformed as error:
-            raise self._next_host(str(error)) from None
+            raise self._next_host(answer.host, str(error)) from None
 
     async def markets(self, symbol: str | None = None) -> list[Market]:
         """What the exchange says of ``symbol``, or of all.
@@ -113,56 +125,70 @@ class Rest:
             UnknownSymbol: It does not list ``symbol``.
             Unreachable: No usable answer.
         """
-        body = await self._get("/api/v3/exchangeInfo", {"symbol": symbol} if symbol else {})
+        query = {"symbol": symbol} if symbol else {}
         try:
-            return read_markets(body)
+            answer = await self._get("/api/v3/exchangeInfo", query)
+        except _BadRequest as error:
+            if _INVALID_SYMBOL in error.body:
+                raise UnknownSymbol from None
+            raise
+        try:
+            return read_markets(answer.body)
         except Malformed as error:
-            raise self._next_host(str(error)) from None
+            raise self._next_host(answer.host, str(error)) from None
 
-    async def _get(self, path: str, query: Mapping[str, str]) -> bytes:
+    async def _get(self, path: str, query: Mapping[str, str]) -> _Answer:
         async with self._turn:
-            await asyncio.sleep(max(0.0, self._pause_until - time.monotonic()))
+            # Another request may meanwhile be told to wait longer.
+            while (left_s := self._pause_until - time.monotonic()) > 0:  # noqa: ASYNC110
+                await asyncio.sleep(left_s)
             if self._session is None:
                 raise RuntimeError("Rest is used outside of its context")
+            host, asked_s = self.host, time.monotonic()
             try:
-                async with self._session.get(self.host + path, params=query) as answer:
-                    body = await answer.read()
-                    status, headers = answer.status, answer.headers
+                async with self._session.get(
+                    host + path, params=query, allow_redirects=False
+                ) as answer:
+                    body = await _read(answer.content)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = str(error) or type(error).__name__
-                raise self._next_host(f"cannot be reached ({reason})") from error
-        if status == 200:
-            return body
-        raise self._failure(status, body, headers.get("Retry-After"))
+                raise self._next_host(host, f"cannot be reached ({reason})") from error
+        if answer.status != 200:
+            raise self._failure(host, answer.status, body, answer.headers.get("Retry-After"))
+        return _Answer(host, body, asked_s)
 
-    def _failure(self, status: int, body: bytes, retry_after: str | None) -> Exception:
-        if status in {429, 418}:
-            pause_s = _seconds(retry_after)
-            self._pause_until = time.monotonic() + pause_s
+    def _failure(self, host: str, status: int, body: bytes, retry_after: str | None) -> Unreachable:
+        pause_s = ordered_pause_s(status, retry_after)
+        if pause_s:
+            self._pause_until = max(self._pause_until, time.monotonic() + pause_s)
             what = "banned this address" if status == 418 else "limits our request rate"
-            return Unreachable(f"{self.host} {what}; waiting {pause_s:.0f} s (HTTP {status})")
-        if status == 400 and _INVALID_SYMBOL in body:
-            return UnknownSymbol()
+            return Unreachable(f"{host} {what}; waiting {pause_s:.0f} s (HTTP {status})")
         if status == 451:
             return self._next_host(
+                host,
                 "does not serve this region (HTTP 451): use a market-data host such as"
                 " https://data-api.binance.vision in exchange.rest_hosts and"
-                " wss://data-stream.binance.vision in exchange.ws_hosts"
+                " wss://data-stream.binance.vision in exchange.ws_hosts",
             )
-        return self._next_host(f"answered HTTP {status}: {_excerpt(body)}")
+        failure = self._next_host(host, f"answered HTTP {status}: {_excerpt(body)}")
+        return _BadRequest(str(failure), body) if status == 400 else failure
 
-    def _next_host(self, what: str) -> Unreachable:
-        error = Unreachable(f"{self.host} {what}")
-        self._host = (self._host + 1) % len(self._hosts)
-        return error
+    def _next_host(self, failed: str, what: str) -> Unreachable:
+        """Ask another host from now on, unless a request beside this one has seen to that."""
+        if failed == self.host:
+            self._host = (self._host + 1) % len(self._hosts)
+        return Unreachable(f"{failed} {what}")
 
 
-def _seconds(retry_after: str | None) -> float:
-    if retry_after is None or not retry_after.isdecimal():
-        return _DEFAULT_PAUSE_S
-    return min(_LONGEST_PAUSE_S, float(retry_after))
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    body = bytearray()
+    async for chunk in content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > _LARGEST_BODY:
+            raise aiohttp.ClientPayloadError(f"more than {_LARGEST_BODY} bytes")
+    return bytes(body)
 
 
 def _excerpt(body: bytes) -> str:
-    text = " ".join(body.decode(errors="replace").split())
+    text = " ".join(body[:1000].decode(errors="replace").split())
     return text[:120] or "empty body"
