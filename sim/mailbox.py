@@ -7,7 +7,7 @@ matter, and the scripted ``DROP_AFTER`` makes that difference visible.
 import asyncio
 import time
 from collections.abc import Collection
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -23,6 +23,8 @@ Mode = Literal["tls", "starttls", "plain"]
 # Scripted in place of a reply: cut the connection with the mail stored, or without.
 DROP_AFTER = "drop after"
 DROP_BEFORE = "drop before"
+
+_NOTICE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,12 @@ class Mailbox:
 
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
-        # Let the connections notice that they are gone before the loop ends.
-        while self._connections:  # noqa: ASYNC110 -- a handful of turns of the loop
-            await asyncio.sleep(0.001)
+        # Let the connections notice that they are gone before the loop ends; one whose TLS
+        # handshake failed never does, since aiosmtpd is not told.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NOTICE_S):
+                while self._connections:  # noqa: ASYNC110 -- a handful of turns of the loop
+                    await asyncio.sleep(0.001)
 
     def refuse(self, addresses: Collection[str], reply: str = "550 5.1.1 no such user") -> None:
         """Refuse these recipients from now on."""
@@ -143,7 +148,9 @@ class _Connection(SMTP):
     def cut(self) -> None:
         """Drop the connection at once."""
         if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.abort()
+            # Until Python 3.11.2 a TLS transport that is closed already cannot be aborted.
+            with suppress(AttributeError):
+                self.transport.abort()
 
 
 class _Desk:
