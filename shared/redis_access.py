@@ -80,13 +80,23 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
 
 def remedy(error: BaseException, url: str) -> str | None:
     """What is wrong with this Redis and what a person can do; None if waiting cannot help."""
-    text = _said(error)
+    chain = list(_chain(error))
     for kind, advice in _REMEDIES:
-        fits = text.startswith(kind) if isinstance(kind, str) else isinstance(error, kind)
-        if fits:
-            what = advice.format(text=text, cause=_cause(error))
-            return f"Redis at {shown_url(url)} {what}"
+        for each in chain:
+            text = _said(each)
+            fits = text.startswith(kind) if isinstance(kind, str) else isinstance(each, kind)
+            if fits:
+                what = advice.format(text=text, cause=_cause(each))
+                return f"Redis at {shown_url(url)} {what}"
     return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what caused it: redis-py calls any refusal of a login a lost connection."""
+    each: BaseException | None = error
+    while each is not None:
+        yield each
+        each = each.__cause__
 
 
 def _said(error: BaseException) -> str:
@@ -98,8 +108,7 @@ def _said(error: BaseException) -> str:
 
 def _cause(error: BaseException) -> str:
     """The innermost reason, without redis-py's wrapping."""
-    while error.__cause__ is not None:
-        error = error.__cause__
+    *_, error = _chain(error)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 

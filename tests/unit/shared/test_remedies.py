@@ -13,7 +13,7 @@ from shared.redis_access import TooOld, backoff, flat, remedy, shown_url
 URL = "redis://user:s3cret@redis.example.com:6380/0"
 
 
-def wrapped(cause: OSError) -> exceptions.ConnectionError:
+def wrapped(cause: Exception) -> exceptions.ConnectionError:
     """As redis-py wraps the system's error."""
     error = exceptions.ConnectionError(f"Error connecting: {cause}")
     error.__cause__ = cause
@@ -26,6 +26,10 @@ def wrapped(cause: OSError) -> exceptions.ConnectionError:
         (TooOld(), "is too old: install Redis 7.0 or Valkey 8 or newer"),
         (exceptions.BusyLoadingError("LOADING ..."), "is loading its data; this ends by itself"),
         (exceptions.AuthenticationError("WRONGPASS ..."), "wants a password, or another one: set"),
+        (wrapped(exceptions.AuthenticationError("Authentication required.")), "wants a password"),
+        (wrapped(exceptions.NoPermissionError("no 'client|setname'")), "refuses a command (no 'cl"),
+        (wrapped(exceptions.BusyLoadingError("LOADING ...")), "is loading its data"),
+        (wrapped(exceptions.ResponseError("ERR whatever")), "cannot be reached (ERR whatever)"),
         (exceptions.AuthorizationError("x"), "wants a password, or another one: set"),
         (
             exceptions.NoPermissionError("this user has no permissions to run 'eval'"),
