@@ -26,6 +26,7 @@ from shared.indicators_entry import IndicatorsEntry
 from shared.redis_access import RedisAccess
 from shared.settings import Health, Streams
 from shared.streams import KlinesWriter, SignalsWriter
+from shared.trade_signal import Signal
 from tests.unit.detector.batch import Emission
 from tests.unit.detector.entries import MARKET, RULES
 from tests.unit.indicators.history import DEFAULT, entries_of, feeds, walk
@@ -52,20 +53,22 @@ class Market:
         return [(entry.entry_id, entry.fields()) for entry in self.entries]
 
     @property
+    def candidates(self) -> list[Signal]:
+        """All signals of the rules, repetitions among them."""
+        judged = (evaluate(entry, TIMELESS, MARKET, 0) for entry in self.entries)
+        return [signal for signal in judged if signal is not None]
+
+    @property
     def signals(self) -> list[str]:
         """The identities in the signals stream, in order."""
-        emission, found = Emission(), []
-        for entry in self.entries:
-            one = evaluate(entry, TIMELESS, MARKET, 0)
-            if one is not None and emission.emits(one):
-                found.append(one.id)
-        return found
+        emission = Emission()
+        return [signal.id for signal in self.candidates if emission.emits(signal)]
 
 
 @cache
-def market(minutes: int = 2400, plan: Plan | None = None) -> Market:
+def market(minutes: int = 2400, ema_fast: int = DEFAULT.ema_fast) -> Market:
     """A random walk with holes."""
-    plan = plan or DEFAULT
+    plan = replace(DEFAULT, ema_fast=ema_fast)
     fed = feeds(walk(42, minutes, gaps=0.01), plan)
     return Market(fed, entries_of(fed, plan))
 
