@@ -49,6 +49,7 @@ class Worker:
         self._heartbeat = heartbeat
         self._writer = IndicatorsWriter(access, symbol, settings, plan.parameters)
         self._refusal = ""
+        self._loaded = False
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -69,7 +70,10 @@ class Worker:
                 log.warning("%s; rebuilding from the retained klines", error)
             else:
                 if engine.position == committed:
-                    log.info("continuing after %s", committed)
+                    # A standby that loses every race would say so with every candle.
+                    level = logging.DEBUG if self._loaded else logging.INFO
+                    log.log(level, "continuing after %s", committed)
+                    self._loaded = True
                     return engine, committed
                 log.warning("snapshot and position differ; rebuilding from the retained klines")
         log.info("computing from the first retained kline on, silent up to %s", committed or "-")

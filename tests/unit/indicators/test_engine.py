@@ -178,6 +178,13 @@ def test_a_missing_marker_changes_no_indicator() -> None:
         assert getattr(with_marker, name) == getattr(without, name) is not None
 
 
+def test_a_session_that_begins_with_a_marker_was_seen_from_its_first_candle() -> None:
+    only_1m = Plan({"1m": MINUTE_MS}, {}, 2, 4, 3, 3, 3, 4)
+    fed = [missing_candle(at("00:01"), 0, 0), candle("00:02", 7.0)]
+    assert [entry.vwap for entry in entries_of({"1m": fed}, only_1m)] == [7.0]
+    assert [entry.vwap for entry in entries_of({"1m": fed[1:]}, only_1m)] == [None]
+
+
 class TestHole:
     """Candles that were deleted or trimmed unread."""
 
