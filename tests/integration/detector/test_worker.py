@@ -22,8 +22,8 @@ from tests.waiting import wait_until
 BTC = Market("BTCUSDT", "BTC", "USDT", "0.10000000")
 
 
-async def until_done(redis: Redis) -> None:
-    await until_position(redis, "detector", market().entries[-1].entry_id)
+async def until_done(redis: Redis, minutes: int = 2400) -> None:
+    await until_position(redis, "detector", market(minutes).entries[-1].entry_id)
 
 
 async def test_the_signals_are_what_rules_and_model_say(
@@ -69,24 +69,24 @@ async def _emitted(redis: Redis, goal: int) -> bool:
 
 
 async def test_old_news_is_recorded_as_stale(each_redis: Redis, each_redis_url: str) -> None:
-    await publish_entries(each_redis, market().entries)  # received in 1970
+    await publish_entries(each_redis, market(600).entries)  # received in 1970
     async with judging(each_redis_url, replace(TIMELESS, max_age_ms=120_000)) as heartbeat:
-        await until_done(each_redis)
-        assert heartbeat.counters["stale"] == len(market().signals)
+        await until_done(each_redis, 600)
+        assert heartbeat.counters["stale"] == len(market(600).signals)
         assert heartbeat.counters["signals"] == 0
     stale = {fields[b"stale"] for _, fields in await each_redis.xrange(keys.SIGNALS)}
     assert stale == {b"1"}
-    assert await signal_ids(each_redis) == market().signals
+    assert await signal_ids(each_redis) == market(600).signals
 
 
 async def test_boards_of_the_latest_entries_are_kept(
     each_redis: Redis, each_redis_url: str
 ) -> None:
-    await publish_entries(each_redis, market().entries)
+    await publish_entries(each_redis, market(600).entries)
     async with judging(each_redis_url):
-        await until_done(each_redis)
+        await until_done(each_redis, 600)
     for timeframe in ("1m", "5m"):
-        last = [entry for entry in market().entries if entry.timeframe == timeframe][-1]
+        last = [entry for entry in market(600).entries if entry.timeframe == timeframe][-1]
         board = await each_redis.hgetall(keys.board(SYMBOL, timeframe))
         assert board[b"close_time_ms"] == str(last.boundary_ms).encode()
         assert board[b"trend"].startswith((b"yes: EMA9", b"no: EMA9"))
@@ -97,9 +97,9 @@ async def test_signals_show_the_tick_size_that_ingest_learned(
     each_redis: Redis, each_redis_url: str
 ) -> None:
     await each_redis.hset(keys.market(SYMBOL), mapping=BTC.fields())
-    await publish_entries(each_redis, market().entries)
+    await publish_entries(each_redis, market(600).entries)
     async with judging(each_redis_url):
-        await until_done(each_redis)
+        await until_done(each_redis, 600)
     ticks = {fields[b"tick_size"] for _, fields in await each_redis.xrange(keys.SIGNALS)}
     assert ticks == {b"0.10000000"}
 
@@ -113,16 +113,16 @@ async def test_a_spoilt_entry_is_told_and_skipped(
     spoilt: dict[str, str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    entries = market().entries
-    flat = entries[1000].fields()
+    entries = market(600).entries
+    flat = entries[500].fields()
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
-    await publish_entries(each_redis, entries[:1000])
+    await publish_entries(each_redis, entries[:500])
     broken = spoilt if len(spoilt.keys() & {"timeframe"}) else fields | spoilt
-    await each_redis.xadd(keys.indicators(SYMBOL), broken, id=entries[1000].entry_id)
-    await publish_entries(each_redis, entries[1001:])
+    await each_redis.xadd(keys.indicators(SYMBOL), broken, id=entries[500].entry_id)
+    await publish_entries(each_redis, entries[501:])
     async with judging(each_redis_url) as heartbeat:
-        await until_done(each_redis)
+        await until_done(each_redis, 600)
         assert heartbeat.counters["malformed"] == 1
-    assert f"indicators entry b'{entries[1000].entry_id}'" in caplog.text
-    without = [one for one in market().signals if str(entries[1000].boundary_ms) not in one]
+    assert f"indicators entry b'{entries[500].entry_id}'" in caplog.text
+    without = [one for one in market(600).signals if str(entries[500].boundary_ms) not in one]
     assert set(without) <= set(await signal_ids(each_redis))
