@@ -106,7 +106,7 @@ class Ingest:
         try:
             frame = read_frame(raw, self._settings.market, self._intervals)
         except BadFrame as error:
-            self._flawed(error.kind, str(error))
+            self._flawed(error.kind, error.what)
             return False
         if isinstance(frame, KlineFrame):
             self._clock.saw(frame.event_ms, time.monotonic())
@@ -140,7 +140,7 @@ class Ingest:
         suppressed = self._throttle.admit(kind, time.monotonic())
         if suppressed is not None:
             more = f" ({suppressed} more of this kind since)" if suppressed else ""
-            log.warning("ignored %s%s", what, more)
+            log.warning("%s: %s%s", kind, what, more)
 
 
 def _history_candles(settings: Settings) -> int:

@@ -23,12 +23,13 @@ class BadFrame(ValueError):
 
     Attributes:
         kind: One of a few fixed words, for counting and for logging once per kind.
+        what: The particulars.
     """
 
     def __init__(self, kind: str, what: str) -> None:
         """Of ``kind``, with the particulars in ``what``."""
         super().__init__(f"{kind}: {what}")
-        self.kind = kind
+        self.kind, self.what = kind, what
 
 
 @dataclass(frozen=True, slots=True)
