@@ -13,7 +13,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException
 
 from sim.certificates import make_certificates
 from sim.script import Script
@@ -115,8 +115,7 @@ class Mailbox:
 
     async def __aexit__(self, *error: object) -> None:
         await self._stack.aclose()
-        # Let the connections notice that they are gone before the loop ends; one whose TLS
-        # handshake failed never does, since aiosmtpd is not told.
+        # Let the connections notice that they are gone before the loop ends.
         with suppress(TimeoutError):
             async with asyncio.timeout(_NOTICE_S):
                 while self._connections:  # noqa: ASYNC110 -- a handful of turns of the loop
@@ -144,6 +143,16 @@ class _Connection(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         self._among.discard(self)
         super().connection_lost(error)
+
+    async def smtp_STARTTLS(self, arg: str) -> None:  # noqa: N802 -- aiosmtpd looks for this name
+        """Go over to TLS, or end.
+
+        asyncio does not tell a protocol that its connection is lost if that happens before the
+        handshake is over: it only wakes whoever awaits the handshake, as if all was well.
+        """
+        await super().smtp_STARTTLS(arg)
+        if self._tls_protocol is not None and self.session.ssl is None:
+            raise TLSSetupException
 
     def cut(self) -> None:
         """Drop the connection at once."""

@@ -22,7 +22,7 @@ REQUIRED = os.environ.get("SCANNER_REQUIRE_REDIS_SERVER") == "1"
 def each_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A running server of each kind: the distribution's Redis, and the wheel's Valkey."""
     if request.param == "redis" and not REQUIRED and shutil.which("redis-server") is None:
-        pytest.skip("no redis-server here (apt install redis-server); Valkey is tested all the same")
+        pytest.skip("no redis-server here (apt install redis-server); Valkey is tested")
     with redis_server(request.param) as server:
         yield server.url
 
