@@ -199,10 +199,14 @@ sys.exit(run_until_signalled(supervise(Settings(), folder / "config.json", specs
 """
 
 
+NO_NOHUP = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 async def test_up_leaves_no_process_behind(stage: Stage, number: signal.Signals) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", UP, stage.folder],
+        # Where the tests themselves run under nohup, SIGHUP would rightly be ignored.
+        [sys.executable, "-c", f"{NO_NOHUP}\n{UP}", stage.folder],
         cwd=ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
