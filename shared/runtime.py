@@ -7,6 +7,7 @@ without ceremony, which is safe because nothing is acknowledged before it is don
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -58,6 +59,7 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
         sys.stderr.write(f"{error}\n")
         return EX_CONFIG
     set_up(service, settings.logging, redact=settings.secrets())
+    gc.freeze()  # what is loaded now stays: a collection in the middle of a candle need not walk it
     return run(serve(settings, arguments.instance))
 
 
