@@ -14,17 +14,21 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sim.bot_api import BotApi
-from sim.candles import MINUTE_MS, Candles, Malformed, load_candles
+from sim.candles import MINUTE_MS, Candles, Malformed, load_candles, without
 from sim.control import Control
 from sim.exchange import Exchange, Impossible
 from sim.mailbox import Mailbox
 from sim.market import generate
+from sim.outside import Impossible as ImpossibleFault
 from sim.outside import Outside
+from sim.redis_proxy import RedisProxy
+from sim.schedule import BadSchedule, Fault, parse_schedule
 
 PR_SET_PDEATHSIG = 1
 
@@ -39,8 +43,11 @@ def main() -> int:
     _quieten()
     try:
         candles, start_ms = _candles(arguments)
-        asyncio.run(_serve(arguments, candles, start_ms))
-    except (Malformed, Impossible) as error:
+        for window in arguments.maintenance:
+            candles = without(candles, *window)
+        schedule = _schedule(arguments.schedule)
+        asyncio.run(_serve(arguments, candles, start_ms, schedule))
+    except (Malformed, BadSchedule, Impossible, ImpossibleFault) as error:
         print(f"sim: {error}", file=sys.stderr)
         return 2
     except OSError as error:
@@ -49,7 +56,12 @@ def main() -> int:
     return 0
 
 
-async def _serve(arguments: argparse.Namespace, candles: Candles, start_ms: int | None) -> None:
+async def _serve(
+    arguments: argparse.Namespace,
+    candles: Candles,
+    start_ms: int | None,
+    schedule: Sequence[Fault],
+) -> None:
     ws, rest, smtp, bot, control_port = arguments.ports
     async with AsyncExitStack() as stack:
         directory = arguments.dir or Path(
@@ -68,9 +80,13 @@ async def _serve(arguments: argparse.Namespace, candles: Candles, start_ms: int 
             rest_lag_ms=arguments.rest_lag_ms,
             weight_limit=arguments.weight_limit,
             idle_minutes_per_second=arguments.idle_minutes_per_second,
+            lifetime_ms=arguments.lifetime_minutes and arguments.lifetime_minutes * MINUTE_MS,
         )
         mailbox = Mailbox(directory, mode=arguments.smtp_mode, host=arguments.host, port=smtp)
-        outside = Outside(exchange, mailbox, BotApi(host=arguments.host, port=bot))
+        redis_proxy = RedisProxy(*arguments.redis_proxy) if arguments.redis_proxy else None
+        bot_api = BotApi(host=arguments.host, port=bot)
+        outside = Outside(exchange, mailbox, bot_api, redis_proxy)
+        outside.obey(schedule)
         control = Control(outside)
         _on_signals(control.quit)
         await stack.enter_async_context(outside)
@@ -109,6 +125,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rest-lag-ms", type=int, default=0)
     parser.add_argument("--weight-limit", type=int, default=6000, help="0 for none")
     parser.add_argument("--idle-minutes-per-second", type=_positive, default=600)
+    parser.add_argument(
+        "--lifetime-minutes", type=_positive, help="of a stream connection (market time)"
+    )
+    parser.add_argument(
+        "--maintenance",
+        type=_span,
+        action="append",
+        default=[],
+        metavar="FROM,TO",
+        help="minutes without candles: ms or ISO times, UTC; may be repeated",
+    )
+    parser.add_argument("--schedule", type=Path, metavar="FILE", help="faults to come (JSON)")
+    parser.add_argument(
+        "--redis-proxy",
+        nargs="+",
+        metavar="URL",
+        help="a Redis to stand before, and where to listen (default: any port)",
+    )
     parser.add_argument("--until-stdin-closes", action="store_true")
     return parser
 
@@ -122,6 +156,15 @@ def _candles(arguments: argparse.Namespace) -> tuple[Candles, int | None]:
     days = arguments.days + arguments.history_days
     first_ms = start_ms - arguments.history_days * 1440 * MINUTE_MS
     return generate(arguments.market, days, first_ms), start_ms
+
+
+def _schedule(path: Path | None) -> list[Fault]:
+    if path is None:
+        return []
+    try:
+        return parse_schedule(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BadSchedule) as error:
+        raise BadSchedule(f"{path}: cannot be used as a schedule: {error}") from error
 
 
 def _positive(text: str) -> int:
@@ -150,6 +193,13 @@ def _moment(text: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
+
+
+def _span(text: str) -> tuple[int, int]:
+    start, comma, end = text.partition(",")
+    if not comma:
+        raise argparse.ArgumentTypeError(f"{text!r}: two times with a comma are needed")
+    return _moment(start), _moment(end)
 
 
 def _ports(text: str) -> list[int]:

@@ -43,7 +43,7 @@ class Candles:
     def __len__(self) -> int:
         return len(self.open_time_ms)
 
-    def __getitem__(self, rows: slice) -> "Candles":
+    def __getitem__(self, rows: slice | NDArray[np.bool_]) -> "Candles":
         return Candles(
             self.open_time_ms[rows],
             self.open[rows],
@@ -80,6 +80,12 @@ def load_candles(path: str | Path) -> Candles:
     candles = Candles(times, opened, high, low, close, volume)
     _check(candles, path, header_lines)
     return candles
+
+
+def without(candles: Candles, from_ms: int, to_ms: int) -> Candles:
+    """The candles that do not open in this range (end exclusive)."""
+    times = candles.open_time_ms
+    return candles[(times < from_ms) | (times >= to_ms)]
 
 
 def aggregate(candles: Candles, interval_ms: int) -> Candles:

@@ -82,7 +82,9 @@ class Clock:
         """Wall seconds until a paced clock shows ``at_ms``; 0 when it already does."""
         if self.speed is None or at_ms <= self.now_ms:
             return 0.0
-        pace_ms = self._base_ms if self._began_s is None else self._pace_ms(self._began_s, self.speed)
+        pace_ms = (
+            self._base_ms if self._began_s is None else self._pace_ms(self._began_s, self.speed)
+        )
         return max(0.0, (at_ms - pace_ms) / 1000 / self.speed)
 
     async def approach(self, at_ms: int) -> None:

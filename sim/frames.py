@@ -55,13 +55,21 @@ def kline_page(klines: Sequence[Kline]) -> bytes:
 
 def text_frame(text: str) -> bytes:
     """A complete, unmasked WebSocket text frame (RFC 6455 section 5.2), ready for the socket."""
-    payload = text.encode()
+    return _frame(0x81, text.encode())
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """The same for bytes that are no text."""
+    return _frame(0x82, payload)
+
+
+def _frame(head: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < 126:
-        return bytes((0x81, length)) + payload
+        return bytes((head, length)) + payload
     if length < 65536:
-        return struct.pack("!BBH", 0x81, 126, length) + payload
-    return struct.pack("!BBQ", 0x81, 127, length) + payload
+        return struct.pack("!BBH", head, 126, length) + payload
+    return struct.pack("!BBQ", head, 127, length) + payload
 
 
 class Closings:

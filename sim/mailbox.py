@@ -151,7 +151,7 @@ class _Connection(SMTP):
         handshake is over: it only wakes whoever awaits the handshake, as if all was well.
         """
         await super().smtp_STARTTLS(arg)
-        if self._tls_protocol is not None and self.session.ssl is None:
+        if self._tls_protocol is not None and (self.session is None or self.session.ssl is None):
             raise TLSSetupException
 
     def cut(self) -> None:

@@ -3,15 +3,20 @@
 Faults are called by name with keyword arguments, so that a new one is one entry in ``FAULTS``.
 """
 
-import json
-from collections.abc import Callable, Mapping
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
 
+from sim import faults
 from sim.bot_api import BotApi
 from sim.exchange import Exchange
+from sim.faults import answer_of
 from sim.mailbox import DROP_AFTER, DROP_BEFORE, Mailbox
-from sim.script import Answer
+from sim.redis_proxy import FAULTS as REDIS_FAULTS
+from sim.redis_proxy import RedisProxy
+from sim.schedule import Fault
 from sim.tape import TIMEFRAMES
 
 
@@ -20,18 +25,32 @@ class Impossible(ValueError):
 
 
 class Outside:
-    """Everything the scanner talks to; ``async with`` opens it all."""
+    """Everything the scanner talks to; ``async with`` opens it all.
 
-    def __init__(self, exchange: Exchange, mailbox: Mailbox, bot_api: BotApi) -> None:
+    Attributes:
+        redis_proxy: stands before a Redis if there is one to stand before.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        mailbox: Mailbox,
+        bot_api: BotApi,
+        redis_proxy: RedisProxy | None = None,
+    ) -> None:
         self.exchange = exchange
         self.mailbox = mailbox
         self.bot_api = bot_api
+        self.redis_proxy = redis_proxy
+        self._caused: Counter[str] = Counter()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.mailbox)
             await stack.enter_async_context(self.bot_api)
+            if self.redis_proxy is not None:
+                await stack.enter_async_context(self.redis_proxy)
             await stack.enter_async_context(self.exchange)
             self._stack = stack.pop_all()
         return self
@@ -56,6 +75,7 @@ class Outside:
             "bot_api": self.bot_api.url,
             "bot_token": self.bot_api.token,
             "chat_id": min(self.bot_api.chats),
+            **({"redis": self.redis_proxy.url} if self.redis_proxy else {}),
         }
 
     def state(self) -> dict[str, Any]:
@@ -74,7 +94,16 @@ class Outside:
             "connections": len(exchange.streams.listeners),
             "mails": len(self.mailbox.mails),
             "telegrams": len(self.bot_api.messages),
+            "skew_ms": exchange.clock.skew_ms,
+            "faults": self.faults_caused(),
         }
+
+    def faults_caused(self) -> dict[str, int]:
+        """How often each fault was caused, by name."""
+        caused = self._caused + self.exchange.caused
+        if self.redis_proxy is not None:
+            caused += self.redis_proxy.caused
+        return dict(sorted(caused.items()))
 
     def deliveries(self, since_email: int = 0, since_telegram: int = 0) -> dict[str, Any]:
         """What the sinks accepted, from these positions on."""
@@ -107,21 +136,44 @@ class Outside:
             Impossible: there is no such fault, or its arguments do not fit.
         """
         arguments = dict(request)
-        name = arguments.pop("name", None)
-        if name not in FAULTS:
-            raise Impossible(f"no fault is called {name!r}; there are {', '.join(sorted(FAULTS))}")
+        self.cause(arguments.pop("name", None), arguments)
+
+    def cause(self, name: Any, arguments: Mapping[str, Any]) -> None:
+        """The same for a name and arguments that are not in one piece."""
+        self.check(name, arguments)
         try:
             FAULTS[name](self, **arguments)
         except (TypeError, ValueError) as error:
             raise Impossible(f"{name}: {error}") from error
+        if name in COUNTED_HERE:
+            self._caused[name] += 1
 
+    def obey(self, schedule: Iterable[Fault]) -> None:
+        """Cause each fault when the exchange's clock passes its time.
 
-def _rest(outside: Outside, *, count: int = 1, **answer: Any) -> None:
-    outside.exchange.answer_rest(_answer(answer), count)
+        Raises:
+            Impossible: one of them does not exist, or lacks something.
+        """
+        schedule = list(schedule)
+        for fault in schedule:
+            self.check(fault.name, fault.arguments)
+        self.exchange.obey(schedule, self.cause)
+
+    def check(self, name: Any, arguments: Mapping[str, Any]) -> None:
+        """Raise ``Impossible`` unless there is such a fault that takes such arguments."""
+        if name not in FAULTS:
+            raise Impossible(f"no fault is called {name!r}; there are {', '.join(sorted(FAULTS))}")
+        if name in REDIS_FAULTS and self.redis_proxy is None:
+            raise Impossible(f"{name}: there is no Redis proxy")
+        signature = inspect.signature(SIGNATURES.get(name, FAULTS[name]))
+        try:
+            signature.bind(None, **arguments)
+        except TypeError as error:
+            raise Impossible(f"{name}: {error}") from None
 
 
 def _bot(outside: Outside, *, count: int = 1, **answer: Any) -> None:
-    outside.bot_api.answers.add(_answer(answer), count)
+    outside.bot_api.answers.add(answer_of(answer), count)
 
 
 def _smtp(outside: Outside, *, reply: str, count: int = 1) -> None:
@@ -130,33 +182,35 @@ def _smtp(outside: Outside, *, reply: str, count: int = 1) -> None:
     outside.mailbox.answers.add(reply, count)
 
 
-def _answer(parts: dict[str, Any]) -> Answer:
-    """A scripted answer; a body that is no text is written as JSON."""
-    body = parts.pop("body", "")
-    return Answer(body=body if isinstance(body, str) else json.dumps(body), **parts)
-
-
 def _behave(outside: Outside) -> None:
-    exchange = outside.exchange
-    exchange.silence(on=False)
-    for script in (exchange.rest.answers, exchange.rest.holes, exchange.streams.refusals):
-        script.clear()
+    outside.exchange.behave()
     outside.mailbox.answers.clear()
     outside.mailbox.refused.clear()
     outside.bot_api.answers.clear()
+    if outside.redis_proxy is not None:
+        outside.redis_proxy.behave()
 
 
-FAULTS: dict[str, Callable[..., None]] = {
-    "cut": lambda outside, **how: outside.exchange.cut(**how),
-    "refuse_handshakes": lambda outside, **how: outside.exchange.refuse_handshakes(**how),
-    "silence": lambda outside, **how: outside.exchange.silence(**how),
-    "inject": lambda outside, **how: outside.exchange.inject(**how),
-    "rest": _rest,
-    "hide": lambda outside, **how: outside.exchange.hide(**how),
+def _of_exchange(name: str) -> Callable[..., None]:
+    return lambda outside, **how: outside.exchange.cause(name, how)
+
+
+def _of_redis(name: str) -> Callable[..., None]:
+    return lambda outside, **how: REDIS_FAULTS[name](outside.redis_proxy, **how)
+
+
+SINK_FAULTS: dict[str, Callable[..., None]] = {
     "smtp": _smtp,
     "smtp_refuse": lambda outside, **how: outside.mailbox.refuse(**how),
     "bot": _bot,
     "bot_flood": lambda outside, **how: outside.bot_api.flood(**how),
     "bot_fail": lambda outside, **how: outside.bot_api.fail(**how),
+}
+COUNTED_HERE = frozenset(SINK_FAULTS)
+SIGNATURES: dict[str, Callable[..., None]] = {**faults.FAULTS, **REDIS_FAULTS}
+FAULTS: dict[str, Callable[..., None]] = {
+    **{name: _of_exchange(name) for name in faults.FAULTS},
+    **{name: _of_redis(name) for name in REDIS_FAULTS},
+    **SINK_FAULTS,
     "behave": _behave,
 }

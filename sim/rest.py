@@ -5,15 +5,19 @@ The last kline of a page is normally the candle still open, and nothing in it sa
 
 import asyncio
 import json
+import socket
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
 from sim.clock import Clock
+from sim.door import Door
 from sim.frames import kline_page
+from sim.resets import reset
 from sim.script import Answer, Script
 from sim.tape import TIMEFRAMES, Kline, Tape
 
@@ -47,6 +51,18 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class HalfBody:
+    """A true answer that breaks off in the middle.
+
+    Attributes:
+        unnoticed: the length that is stated agrees with what comes, as behind a careless proxy;
+            otherwise the connection ends before the stated length is reached.
+    """
+
+    unnoticed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Market:
     """A traded pair; ``tick`` is the decimal text of the smallest price step."""
 
@@ -70,6 +86,10 @@ class Rest:
     Attributes:
         answers: scripted answers for the next requests.
         holes: open times (ms) left out of the next pages.
+        halves: for the next true answers that break off.
+        corrections: by timeframe and open time, candles that are shown with other values.
+        lag_ms: see above; may be changed at any time.
+        door: the port.
     """
 
     def __init__(
@@ -77,11 +97,15 @@ class Rest:
     ) -> None:
         self.answers: Script[Answer] = Script()
         self.holes: Script[Collection[int]] = Script()
+        self.halves: Script[HalfBody] = Script()
+        self.corrections: dict[tuple[str, int], Kline] = {}
         self.requests = 0
+        self.lag_ms = lag_ms
+        self.door = Door(self._listen)
+        self._server: web.Server | None = None
         self._market = market
         self._tape = tape
         self._clock = clock
-        self._lag_ms = lag_ms
         self._weight = _Weight(weight_limit)
         self._markets = {m.symbol: m for m in (*(Market(*parts) for parts in MARKETS), market)}
         self._endpoints: dict[str, Callable[[Mapping[str, str]], bytes]] = {
@@ -91,13 +115,42 @@ class Rest:
             "klines": self._klines,
         }
 
-    def app(self) -> web.Application:
-        """The routes."""
+    @asynccontextmanager
+    async def serve(self, host: str, port: int) -> AsyncIterator[int]:
+        """Listen; yields the port."""
+        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        self._server = runner.server
+        try:
+            server = await asyncio.get_running_loop().create_server(self._protocol, host, port)
+            async with self.door.keep(server):
+                yield int(server.sockets[0].getsockname()[1])
+        finally:
+            await runner.cleanup()
+
+    def correct(self, interval: str, kline: Kline) -> None:
+        """Show this candle from now on instead of the true one."""
+        self.corrections[interval, kline.open_ms] = kline
+
+    def hang_up(self) -> None:
+        """Reset the connections that clients keep for later."""
+        if self._server is not None:
+            for connection in self._server.connections:
+                reset(connection.transport)
+
+    async def _listen(self, wire: socket.socket) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(self._protocol, sock=wire)
+
+    def _protocol(self) -> asyncio.Protocol:
+        assert self._server is not None  # noqa: S101 -- set up before anybody listens
+        return self._server()
+
+    def _app(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/api/v3/{endpoint}", self._handle)
         return app
 
-    async def _handle(self, request: web.Request) -> web.Response:
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         self.requests += 1
         scripted = self.answers.take()
         if scripted is not None:
@@ -115,8 +168,14 @@ class Rest:
             status, body = 200, endpoint(request.query)
         except Refused as error:
             status, body = error.status, _json({"code": error.code, "msg": error.message})
+        half = self.halves.take() if status == 200 else None
+        if half is not None and not half.unnoticed:
+            return await _break_off(request, body, headers)
         return web.Response(
-            status=status, body=body, headers=headers, content_type="application/json"
+            status=status,
+            body=body if half is None else body[: len(body) // 2],
+            headers=headers,
+            content_type="application/json",
         )
 
     def _exchange_info(self, query: Mapping[str, str]) -> bytes:
@@ -182,18 +241,23 @@ class Rest:
         if still_open is not None:
             page.append(still_open)
         page = page[-limit:] if start_ms is None else page[:limit]
-        fresh_ms = now_ms - self._lag_ms
+        fresh_ms = now_ms - self.lag_ms
         holes = self.holes.take() or ()
-        return [
+        page = [
             k for k in page if not fresh_ms < k.close_ms + 1 <= now_ms and k.open_ms not in holes
         ]
+        if self.corrections:
+            page = [self.corrections.get((interval, k.open_ms), k) for k in page]
+        return page
 
 
 async def respond(request: web.Request, answer: Answer) -> web.Response:
     """Give a scripted answer, or cut the connection."""
     if answer.delay_s:
         await asyncio.sleep(answer.delay_s)
-    if answer.drop and request.transport is not None:
+    if answer.reset:
+        reset(request.transport)
+    elif answer.drop and request.transport is not None:
         request.transport.abort()
     return web.Response(
         status=answer.status,
@@ -201,6 +265,20 @@ async def respond(request: web.Request, answer: Answer) -> web.Response:
         headers=dict(answer.headers),
         content_type=answer.content_type,
     )
+
+
+async def _break_off(
+    request: web.Request, body: bytes, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Promise the whole body, send half of it, and end the connection."""
+    response = web.StreamResponse(headers=headers)
+    response.content_type = "application/json"
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
 
 
 class _Weight:

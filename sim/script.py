@@ -15,7 +15,7 @@ class Answer:
     Attributes:
         body: sent as it is; JSON unless ``content_type`` says otherwise.
         delay_s: wall seconds before anything is sent.
-        drop: cut the connection instead of answering.
+        drop: cut the connection instead of answering; ``reset`` does so by a TCP reset.
         act: do what was asked (store, count) although the answer does not say so.
     """
 
@@ -25,6 +25,7 @@ class Answer:
     content_type: str = "application/json"
     delay_s: float = 0.0
     drop: bool = False
+    reset: bool = False
     act: bool = False
 
 
@@ -44,6 +45,10 @@ class Script(Generic[T]):
     def take(self) -> T | None:
         """The answer for the request at hand."""
         return self._queue.popleft() if self._queue else None
+
+    def drop(self, answer: T) -> None:
+        """Take back what is left of this very answer."""
+        self._queue = deque(waiting for waiting in self._queue if waiting is not answer)
 
     def clear(self) -> None:
         """Behave again."""

@@ -8,27 +8,24 @@ past a limit is cut.
 import asyncio
 import logging
 import socket
-import time
-from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
-from websockets.protocol import Event, State
 
+from sim.door import Door
 from sim.frames import text_frame
+from sim.listener import Listener
 from sim.script import Script
 from sim.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
-
-# The exchange cuts whoever sends more; pings, pongs and control messages count alike.
-MESSAGES_PER_SECOND = 5
 
 # Small on purpose: what lies in buffers was sent but not taken, and the clock of a fast replay must
 # not run ahead.
@@ -39,47 +36,13 @@ WRITE_LIMIT_BYTES = 16 * 1024
 QUEUE_LIMIT_BYTES = 1024 * 1024
 
 
-class Listener(ServerConnection):
-    """One client connection."""
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The HTTP answer to a handshake that fails."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.wants = Subscriptions([], wrapped=False)
-        self.silent = False
-        self._received: deque[float] = deque(maxlen=MESSAGES_PER_SECOND + 1)
-
-    def process_event(self, event: Event) -> None:
-        """Count what the client sends before it is handled."""
-        if isinstance(event, Frame) and event.opcode is not Opcode.CLOSE:
-            now_s = time.monotonic()
-            self._received.append(now_s)
-            if len(self._received) > MESSAGES_PER_SECOND and now_s - self._received[0] < 1:
-                self._received.clear()
-                self.say_goodbye(CloseCode.POLICY_VIOLATION, "Too many requests")
-                return
-        super().process_event(event)
-
-    def deliver(self, frame: bytes) -> bool:
-        """Write a ready frame; False when the connection is going or gone."""
-        if self.state is not State.OPEN or self.transport.is_closing():
-            return False
-        self.transport.write(frame)
-        return True
-
-    def say_goodbye(self, code: int, reason: str) -> None:
-        """Start the closing handshake without waiting for it."""
-        if self.state is State.OPEN:
-            self.protocol.fail(code, reason)
-            self.send_data()
-
-    def cut(self) -> None:
-        """Drop the connection without a close frame."""
-        self.transport.abort()
-
-    @property
-    def backlog_bytes(self) -> int:
-        """What was written but not yet taken by the kernel."""
-        return int(self.transport.get_write_buffer_size())
+    status: int
+    body: str = ""
+    retry_after_s: int | None = None
 
 
 class Streams:
@@ -92,7 +55,12 @@ class Streams:
         version: grows whenever somebody begins or ends to hear something.
         first_subscription: set once any client has asked for any stream.
         heard: set while somebody hears one of the known streams.
-        refusals: scripted (status, body) for the next handshakes.
+        refusals: scripted answers to the next handshakes.
+        slammed: one entry for each of the next TCP connections that end before the handshake.
+        short_visits: for each of the next connections that end right after it, with close frame?
+        muted: streams that nobody who comes from now on will hear, whatever they are told.
+        admitted: called with each new connection.
+        door: the port.
     """
 
     def __init__(
@@ -101,33 +69,28 @@ class Streams:
         self.version = 0
         self.first_subscription = asyncio.Event()
         self.heard = asyncio.Event()
-        self.refusals: Script[tuple[int, str]] = Script()
+        self.refusals: Script[Refusal] = Script()
+        self.slammed: Script[bool] = Script()
+        self.short_visits: Script[bool] = Script()
+        self.muted: set[str] = set()
+        self.admitted: Callable[[Listener], None] = lambda _: None
+        self.door = Door(self._listen)
         self.listeners: dict[Listener, None] = {}
         self._known = frozenset(known)
         self._ping_interval_s = ping_interval_s
         self._pong_deadline_s = pong_deadline_s
         self._by_stream: dict[str, list[Listener]] = {}
+        self._servers: list[Server] = []
 
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[int]:
         """Listen; yields the port. On leaving, every connection is cut off with a close frame."""
-        server = await serve(
-            self._handle,
-            host,
-            port,
-            process_request=self._admit,
-            create_connection=Listener,
-            compression=None,
-            ping_interval=self._ping_interval_s,
-            ping_timeout=self._pong_deadline_s,
-            close_timeout=0.5,
-            write_limit=WRITE_LIMIT_BYTES,
-            server_header=None,
-        )
-        try:
-            yield _port(server)
-        finally:
-            await self._end(server)
+        server = await self._serve(host=host, port=port)
+        async with self.door.keep(server.server):
+            try:
+                yield _port(server)
+            finally:
+                await self._end()
 
     def subscribers(self, stream: str) -> list[Listener]:
         """Connections that hear ``stream``, in order of subscription."""
@@ -137,6 +100,12 @@ class Streams:
         """Keep the connections that exist now, but let them hear nothing; or end that."""
         for listener in self.listeners:
             listener.silent = on
+        self._reindex()
+
+    def kill(self) -> None:
+        """Make the connections that exist now half-open."""
+        for listener in self.listeners:
+            listener.die()
         self._reindex()
 
     def cut(self, *, close_frame: bool, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
@@ -152,6 +121,19 @@ class Streams:
         for listener in self.listeners:
             if listener.wants.streams:
                 listener.deliver(text_frame(text))
+
+    def mute(self, stream: str, *, on: bool = True, newcomers: bool = False) -> None:
+        """Let nobody hear one stream that they have asked for; or end that, for all.
+
+        Without ``newcomers``, a client that connects anew hears it.
+        """
+        if newcomers and on:
+            self.muted.add(stream)
+        elif not on:
+            self.muted.discard(stream)
+        for listener in self.listeners:
+            (listener.muted.add if on else listener.muted.discard)(stream)
+        self._reindex()
 
     def forget(self, listener: Listener) -> None:
         """Let a connection that is going hear no more: the clock must not run for it."""
@@ -188,7 +170,10 @@ class Streams:
         """Look at the handshake: scripted refusals, then the path."""
         refusal = self.refusals.take()
         if refusal is not None:
-            return connection.respond(*refusal)
+            response = connection.respond(refusal.status, refusal.body)
+            if refusal.retry_after_s is not None:
+                response.headers["Retry-After"] = str(refusal.retry_after_s)
+            return response
         wants = _asked_by(request.path)
         if wants is None:
             return connection.respond(404, "Not Found")
@@ -200,7 +185,12 @@ class Streams:
         assert isinstance(connection, Listener)  # noqa: S101 -- what create_connection made
         wire: socket.socket = connection.transport.get_extra_info("socket")
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        if (politely := self.short_visits.take()) is not None:
+            (connection.say_goodbye(CloseCode.GOING_AWAY, "") if politely else connection.cut())
+            return
+        connection.muted = set(self.muted)
         self.listeners[connection] = None
+        self.admitted(connection)
         self._reindex()
         try:
             async for message in connection:
@@ -220,8 +210,8 @@ class Streams:
         for listener in self.listeners:
             if listener.wants.streams:
                 self.first_subscription.set()
-            if not listener.silent:
-                for stream in listener.wants.streams:
+            if not listener.silent and not listener.dead:
+                for stream in listener.wants.streams.keys() - listener.muted:
                     self._by_stream.setdefault(stream, []).append(listener)
         if self._known.isdisjoint(self._by_stream):
             self.heard.clear()
@@ -229,15 +219,46 @@ class Streams:
             self.heard.set()
         self.version += 1
 
-    async def _end(self, server: Server) -> None:
+    async def _serve(self, **where: Any) -> Server:
+        server = await serve(
+            self._handle,
+            **where,
+            process_request=self._admit,
+            create_connection=self._connection,  # type: ignore[arg-type]  # any factory will do
+            compression=None,
+            ping_interval=self._ping_interval_s,
+            ping_timeout=self._pong_deadline_s,
+            close_timeout=0.5,
+            write_limit=WRITE_LIMIT_BYTES,
+            server_header=None,
+        )
+        self._servers.append(server)
+        return server
+
+    async def _listen(self, wire: socket.socket) -> asyncio.Server:
+        server: asyncio.Server = (await self._serve(sock=wire)).server
+        return server
+
+    def _connection(self, *args: Any, **kwargs: Any) -> Listener:
+        return Listener(*args, may_enter=lambda: self.slammed.take() is None, **kwargs)
+
+    async def _end(self) -> None:
         """Close politely, and do not wait for those who do not answer."""
-        server.close()
+        for listener in self.listeners:
+            if listener.dead:
+                listener.cut()
+        for server in self._servers:
+            server.close()
         try:
             async with asyncio.timeout(0.3):
-                await server.wait_closed()
+                await self._closed()
         except TimeoutError:
             for listener in list(self.listeners):
                 listener.cut()
+            await self._closed()
+
+    async def _closed(self) -> None:
+        for server in self._servers:
             await server.wait_closed()
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.candles import MINUTE_MS, Candles, aggregate, boundaries_of_groups
+from sim.candles import MINUTE_MS, Candles, aggregate, boundaries_of_groups, without
 
 TIMEFRAMES = {
     "1m": MINUTE_MS,
@@ -92,20 +92,31 @@ class Series:
 
 
 class Tape:
-    """One market in all timeframes, computed from its 1m candles on first use."""
+    """One market in all timeframes, computed from its 1m candles on first use.
+
+    Attributes:
+        first_ms: open time of the first candle.
+        minutes: the 1m candles.
+    """
 
     def __init__(self, minutes: Candles) -> None:
+        self.first_ms = int(minutes.open_time_ms[0])
+        self._record(minutes)
+
+    def _record(self, minutes: Candles) -> None:
         self.minutes = minutes
         trades = np.ceil(minutes.volume / VOLUME_PER_TRADE).astype(np.int64)
         middle = (minutes.open + minutes.high + minutes.low + minutes.close) / 4
-        ids = FIRST_TRADE_ID + np.concatenate(([0], np.cumsum(trades)[:-1]))
+        ids = FIRST_TRADE_ID + np.concatenate(([0], np.cumsum(trades)))[:-1]
         self._one = Series("1m", MINUTE_MS, minutes, minutes.volume * middle, trades, ids)
         self._series = {"1m": self._one}
 
-    @property
-    def first_ms(self) -> int:
-        """Open time of the first candle."""
-        return int(self.minutes.open_time_ms[0])
+    def cut_out(self, from_ms: int, to_ms: int) -> None:
+        """Let the minutes that open in this range (end exclusive) never have existed.
+
+        Series that were handed out before stay as they were: ask again for all of them.
+        """
+        self._record(without(self.minutes, from_ms, to_ms))
 
     @property
     def end_ms(self) -> int:

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, ConnectionClosedError, Inval
 from sim.candles import MINUTE_MS, Candles
 from sim.exchange import Exchange, Impossible
 from sim.market import generate
-from tests.integration.sim.waiting import wait_until
+from tests.waiting import wait_until
 
 START = 1_735_516_800_000
 ONE = "btcusdt@kline_1m"
