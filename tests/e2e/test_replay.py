@@ -20,6 +20,10 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.timeout(240)
 
 
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
 def triples(rows: list[dict[str, str]]) -> list[tuple[int, str, str]]:
     return [(int(row["close_time_ms"]), row["timeframe"], row["side"]) for row in rows]
 
@@ -115,8 +119,8 @@ def test_the_command_gives_the_expected_signals_of_recorded_history(
         timeout=200,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    found = list(csv.DictReader((tmp_path / "signals.csv").open()))
-    expected = list(csv.DictReader((data / "expected" / f"{name}.signals.csv").open()))
+    found = rows_of(tmp_path / "signals.csv")
+    expected = rows_of(data / "expected" / f"{name}.signals.csv")
     assert triples(found) == triples(expected)
     for row, wanted in zip(found, expected, strict=True):
         for ours, theirs in (
@@ -126,7 +130,7 @@ def test_the_command_gives_the_expected_signals_of_recorded_history(
             assert float(row[ours]) == pytest.approx(float(wanted[theirs]), rel=1e-9)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["missing_by_timeframe"]["1m"] == 143
-    deliveries = list(csv.DictReader((tmp_path / "deliveries.csv").open()))
+    deliveries = rows_of(tmp_path / "deliveries.csv")
     for channel in ("email", "telegram"):
         ids = [row["signal_id"] for row in deliveries if row["channel"] == channel]
         assert ids == [row["id"] for row in found]
