@@ -2,7 +2,7 @@
 
 Names that end in ``_ms`` mean market time, ``_s`` wall time: what a client waits for with its own
 clock is wall time. While the market's clock stands (before the first subscription, and after the
-end of the candles), a span of market time passes as wall time, so that everything has an end.
+end of the candles), a span of market time passes as wall time too, so that everything has an end.
 """
 
 import asyncio
@@ -435,9 +435,8 @@ class Faults:
                 del self._ends[key]
                 end()
 
-        if self.walking:
-            self.agenda.at(self.clock.now_ms + for_ms, finish)
-        else:
+        self.agenda.at(self.clock.now_ms + for_ms, finish)
+        if not self.walking:
             _after(for_ms / 1000, finish)
 
     def _expire(self, for_ms: int | None, end: Callable[[], None]) -> None:

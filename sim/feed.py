@@ -100,12 +100,17 @@ class Feed:
             lane.lose(self._tape.series(lane.interval))
 
     def close(self, lane: Lane, index: int) -> None:
-        """Send a closing frame, or what is to come instead of it."""
-        treatment = self.treatments.take(lane.interval) if self.treatments else None
+        """Send a closing frame, or what is to come instead of it.
+
+        Treatments wait for frames that somebody would hear.
+        """
+        treatment = None
+        if self.treatments and self._streams.subscribers(lane.stream):
+            treatment = self.treatments.take(lane.interval)
         if treatment is None:
             self._send_ready(lane, index)
         else:
-            self._treat(treatment, lane, lane.kline(index))
+            self._treat(treatment, lane, lane.kline(index), int(lane.event_ms[index]))
 
     def send_open(self, at_ms: int) -> None:
         """Send the candles in progress."""
@@ -159,10 +164,11 @@ class Feed:
         self.closing_frames_sent += sent
         self.frames_sent += sent
 
-    def _send(self, lane: Lane, kline: Kline) -> None:
-        """Send a closing frame that is not the ready one: it states the time it has now."""
+    def _send(self, lane: Lane, kline: Kline, event_ms: int | None = None) -> None:
+        """Send a closing frame that is not the ready one; None: it states the time it has now."""
         now_ns = time.time_ns()
-        event = kline_event(self._symbol, lane.interval, self._clock.now_ms, kline, closed=True)
+        at_ms = self._clock.now_ms if event_ms is None else event_ms
+        event = kline_event(self._symbol, lane.interval, at_ms, kline, closed=True)
         subscribers = self._streams.subscribers(lane.stream)
         sent = sum(listener.tell(lane.stream, event) for listener in subscribers)
         if sent:
@@ -170,15 +176,15 @@ class Feed:
         self.closing_frames_sent += sent
         self.frames_sent += sent
 
-    def _treat(self, treatment: Treatment, lane: Lane, kline: Kline) -> None:
+    def _treat(self, treatment: Treatment, lane: Lane, kline: Kline, event_ms: int) -> None:
         match treatment:
             case Late(late_ms):
                 self._put_off(kline.close_ms + 1 + late_ms, lane, kline)
             case Lost():
                 pass
             case Twice(after_ms):
-                self._send(lane, kline)
-                self._put_off(self._clock.now_ms + after_ms, lane, kline)
+                self._send(lane, kline, event_ms)
+                self._put_off(event_ms + after_ms, lane, kline)
             case Reversed(size):
                 self._held.append(partial(self._send, lane, kline))
                 self.pending += 1
@@ -199,7 +205,7 @@ class Feed:
 
         def send() -> None:
             self.pending -= 1
-            self._send(lane, kline)
+            self._send(lane, kline, at_ms)
 
         self.pending += 1
         if at_ms <= self._clock.now_ms:

@@ -9,21 +9,13 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from sim.candles import MINUTE_MS, Candles
 from sim.exchange import Exchange, Impossible
 from sim.market import generate
+from tests.integration.sim.clients import FIVE, ONE, START, ask, collect, listen, market
 from tests.waiting import wait_until
-
-START = 1_735_516_800_000
-ONE = "btcusdt@kline_1m"
-FIVE = "btcusdt@kline_5m"
-
-
-def market(minutes: int = 120) -> Candles:
-    return generate(1, 1, START)[:minutes]
 
 
 def without(candles: Candles, *minutes: int) -> Candles:
@@ -37,26 +29,6 @@ def without(candles: Candles, *minutes: int) -> Candles:
         candles.close[keep],
         candles.volume[keep],
     )
-
-
-def listen(exchange: Exchange, path: str) -> connect:
-    # A client with a full queue would not read the reply to its own close frame.
-    return connect(exchange.ws_url + path, compression=None, ping_interval=None, max_queue=None)
-
-
-async def collect(client: ClientConnection, count: int) -> list[dict[str, Any]]:
-    async with asyncio.timeout(10):
-        return [json.loads(await client.recv()) for _ in range(count)]
-
-
-async def ask(client: ClientConnection, method: str, *params: object) -> Any:
-    """Send a control message and give the reply, skipping events."""
-    await client.send(json.dumps({"method": method, "params": params, "id": 7}))
-    async with asyncio.timeout(10):
-        while True:
-            reply = json.loads(await client.recv())
-            if reply.get("id") == 7:
-                return reply["result"]
 
 
 async def test_every_candle_closes_once_and_in_order() -> None:
