@@ -27,7 +27,7 @@ from sim.mailbox import Mailbox
 from sim.market import generate
 from sim.outside import Impossible as ImpossibleFault
 from sim.outside import Outside
-from sim.redis_proxy import RedisProxy
+from sim.redis_proxy import BadAddress, RedisProxy
 from sim.schedule import BadSchedule, Fault, parse_schedule
 
 PR_SET_PDEATHSIG = 1
@@ -47,7 +47,7 @@ def main() -> int:
             candles = without(candles, *window)
         schedule = _schedule(arguments.schedule)
         asyncio.run(_serve(arguments, candles, start_ms, schedule))
-    except (Malformed, BadSchedule, Impossible, ImpossibleFault) as error:
+    except (Malformed, BadSchedule, BadAddress, Impossible, ImpossibleFault) as error:
         print(f"sim: {error}", file=sys.stderr)
         return 2
     except OSError as error:

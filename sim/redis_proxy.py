@@ -255,12 +255,16 @@ class RedisProxy:
                 await link.client.drain()
 
 
+class BadAddress(ValueError):
+    """A URL that no proxy can stand before or at."""
+
+
 def _parsed(url: str) -> SplitResult:
     parts = urlsplit(url)
     if parts.scheme not in ("unix", "redis") or not (
         parts.path if parts.scheme == "unix" else parts.hostname
     ):
-        raise ValueError(f"{parts.scheme or url!r}: give redis://host:port or unix:///path")
+        raise BadAddress(f"{url.rpartition('@')[2]!r}: give redis://host:port or unix:///path")
     return parts
 
 

@@ -18,6 +18,8 @@ HOUR_MS = 60 * MINUTE_MS
 # No drawn fault lasts longer.
 LONGEST_MS = 20 * MINUTE_MS
 MOST_TIMES = 5
+# Maintenance is announced this long before: a fault may be a little late at a high pace.
+NOTICE_MS = 10 * MINUTE_MS
 LONGEST_S = 5.0
 
 
@@ -166,7 +168,7 @@ EXCHANGE_KINDS: dict[str, Draw] = {
     "maintenance": _alone(
         "maintenance",
         lambda c: {
-            "from_ms": -(-c.at_ms // MINUTE_MS) * MINUTE_MS,
+            "from_ms": -(-c.at_ms // MINUTE_MS) * MINUTE_MS + NOTICE_MS,
             "for_ms": c.minutes_ms(1, 20),
         },
     ),

@@ -116,7 +116,10 @@ class Tape:
 
         Series that were handed out before stay as they were: ask again for all of them.
         """
-        self._record(without(self.minutes, from_ms, to_ms))
+        left = without(self.minutes, from_ms, to_ms)
+        if not len(left):
+            raise ValueError("no candle would be left")
+        self._record(left)
 
     @property
     def end_ms(self) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from sim.candles import Candles
 from sim.exchange import Exchange
@@ -28,6 +29,19 @@ def listen(exchange: Exchange, path: str) -> connect:
 async def collect(client: ClientConnection, count: int) -> list[dict[str, Any]]:
     async with asyncio.timeout(10):
         return [json.loads(await client.recv()) for _ in range(count)]
+
+
+async def until_closed(
+    client: ClientConnection, seconds: float = 10.0
+) -> tuple[list[str | bytes], ConnectionClosed]:
+    """What came until the connection ended, and how it ended."""
+    messages: list[str | bytes] = []
+    async with asyncio.timeout(seconds):
+        try:
+            while True:
+                messages.append(await client.recv())
+        except ConnectionClosed as closed:
+            return messages, closed
 
 
 async def ask(client: ClientConnection, method: str, *params: object) -> Any:

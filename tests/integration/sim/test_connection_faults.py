@@ -7,21 +7,22 @@ from typing import Any
 
 import aiohttp
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from sim.candles import MINUTE_MS
 from sim.exchange import Exchange
-from tests.integration.sim.clients import FIVE, ONE, START, ask, collect, klines, listen, market
+from tests.integration.sim.clients import (
+    FIVE,
+    ONE,
+    START,
+    ask,
+    collect,
+    klines,
+    listen,
+    market,
+    until_closed,
+)
 from tests.waiting import wait_until
-
-
-async def until_closed(client: Any, seconds: float = 10.0) -> ConnectionClosed:
-    """Read on until the connection ends; how it ended."""
-    async with asyncio.timeout(seconds):
-        with pytest.raises(ConnectionClosed) as error:
-            while True:
-                await client.recv()
-    return error.value
 
 
 async def test_a_half_open_connection_stays_and_says_nothing_at_all() -> None:
@@ -35,9 +36,7 @@ async def test_a_half_open_connection_stays_and_says_nothing_at_all() -> None:
         async with asyncio.timeout(1), listen(exchange, f"/ws/{ONE}") as third:
             await collect(third, 3)  # who comes later hears everything
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                while True:
-                    await other.recv()
+            await until_closed(other, 0.3)
         await client.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": 7}))
         pong = await client.ping()
         with pytest.raises(TimeoutError):
@@ -59,7 +58,7 @@ async def test_a_half_open_connection_is_reset_in_the_end() -> None:
         await collect(client, 2)
         exchange.half_open(for_ms=3 * MINUTE_MS)
         before_ms = exchange.now_ms
-        closed = await until_closed(client)
+        _, closed = await until_closed(client)
         assert closed.rcvd is None
         assert exchange.now_ms >= before_ms + 3 * MINUTE_MS
 
@@ -70,7 +69,7 @@ async def test_a_connection_is_accepted_and_closed_after_the_handshake(close_fra
         exchange.accept_then_close(2, close_frame=close_frame)
         for _ in range(2):
             async with listen(exchange, f"/ws/{ONE}") as client:
-                assert ((await until_closed(client)).rcvd is not None) == close_frame
+                assert ((await until_closed(client))[1].rcvd is not None) == close_frame
         async with listen(exchange, f"/ws/{ONE}") as client:
             await collect(client, 120)
 
@@ -197,13 +196,9 @@ async def test_a_shutdown_is_announced_raw_and_combined(lead_s: float, close_fra
         began_s, now_ms = time.monotonic(), exchange.now_ms
         exchange.server_shutdown(lead_s=lead_s, close_frame=close_frame)
         for client in (raw, wrapped):
-            events = []
-            async with asyncio.timeout(5):
-                with pytest.raises(ConnectionClosed) as closed:
-                    while True:
-                        events.append(json.loads(await client.recv()))
-            assert (closed.value.rcvd is not None) == close_frame
-            event = next(e for e in events if "serverShutdown" in json.dumps(e))
+            messages, closed = await until_closed(client)
+            assert (closed.rcvd is not None) == close_frame
+            event = next(json.loads(m) for m in messages if "serverShutdown" in str(m))
             if client is wrapped:
                 assert event["stream"] == "!serverShutdown"
                 event = event["data"]
@@ -220,7 +215,7 @@ async def test_connections_end_at_an_age_of_market_time(speed: Any) -> None:
     lifetime_ms = 30 * MINUTE_MS
     async with Exchange(market(), speed=speed, lifetime_ms=lifetime_ms) as exchange:
         async with listen(exchange, f"/ws/{ONE}") as client:
-            closed = await until_closed(client)
+            _, closed = await until_closed(client)
             assert closed.rcvd is not None
             assert exchange.now_ms >= START + lifetime_ms
         async with listen(exchange, f"/ws/{ONE}") as client:
@@ -267,7 +262,7 @@ async def test_a_pong_may_go_unnoticed() -> None:
         await collect(client, 1)
         began_s = time.monotonic()
         exchange.ignore_pongs(deadline_s=0.2)
-        closed = await until_closed(client)
+        _, closed = await until_closed(client)
         assert closed.rcvd is not None
         assert closed.rcvd.reason == "Pong timeout"
         assert time.monotonic() - began_s >= 0.2

@@ -6,13 +6,21 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
 
 from sim.candles import MINUTE_MS
 from sim.exchange import Exchange
 from sim.garbage import KINDS
 from sim.market import generate
-from tests.integration.sim.clients import FIVE, ONE, START, collect, klines, listen, market
+from tests.integration.sim.clients import (
+    FIVE,
+    ONE,
+    START,
+    collect,
+    klines,
+    listen,
+    market,
+    until_closed,
+)
 from tests.waiting import wait_until
 
 
@@ -161,9 +169,7 @@ async def test_garbage_with_nobody_there_hurts_nobody() -> None:
             exchange.garbage()
             assert await client.recv()
             exchange.cut()
-            with pytest.raises(ConnectionClosed):
-                while True:
-                    await client.recv()
+            assert await until_closed(client)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The mailbox, seen by aiosmtplib."""
 
+import asyncio
 import ssl
 import time
 from email.message import EmailMessage
@@ -10,6 +11,7 @@ import aiosmtplib
 import pytest
 
 from sim.mailbox import DROP_AFTER, DROP_BEFORE, Mailbox
+from sim.resets import reset
 
 TO = "trader@example.org"
 
@@ -133,6 +135,42 @@ async def test_it_closes_although_a_client_stays(tmp_path: Path) -> None:
         client = aiosmtplib.SMTP(**login(mailbox))
         await client.connect()
     client.close()
+
+
+@pytest.mark.parametrize("how", ["waits", "goes", "resets", "babbles"])
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_it_closes_at_once_although_a_handshake_failed(
+    tmp_path: Path, how: str, at_once: bool
+) -> None:
+    async with Mailbox(tmp_path, mode="starttls") as mailbox:
+        reader, writer = await asyncio.open_connection(mailbox.host, mailbox.port)
+        for line in (b"EHLO localhost\r\n", b"STARTTLS\r\n"):
+            writer.write(line)
+            while b"220 Ready" not in (said := await reader.readline()) and said[3:4] != b" ":
+                pass
+        while b"Ready" not in said:
+            said = await reader.readline()
+        if how == "goes":
+            writer.close()
+        elif how == "resets":
+            reset(writer.transport)
+        elif how == "babbles":
+            writer.write(b"what?" * 100)
+        if not at_once:
+            await asyncio.sleep(0.05)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 0.4
+    assert not mailbox._connections
+    writer.close()
+
+
+async def test_it_closes_at_once_although_its_certificate_was_refused(tmp_path: Path) -> None:
+    async with Mailbox(tmp_path, mode="starttls") as mailbox:
+        with pytest.raises((aiosmtplib.SMTPException, ssl.SSLError)):
+            await aiosmtplib.send(mail(), **login(mailbox, tls_context=None))
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 0.4
+    assert not mailbox._connections
 
 
 async def test_encryption_needs_a_place_for_certificates() -> None:

@@ -7,6 +7,7 @@ import signal
 import ssl
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
@@ -16,9 +17,16 @@ from typing import Any
 import aiohttp
 import aiosmtplib
 import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 from sim.candles import MINUTE_MS
+from sim.schedule import KINDS, draw, dump_schedule
+from tests.integration.sim.clients import until_closed
 
 ROOT = Path(__file__).parents[3]
 PIPE = asyncio.subprocess.PIPE
@@ -135,6 +143,29 @@ async def test_faults_by_name() -> None:
             {"name": "cut", "close_frame": False},
             {"name": "refuse_handshakes", "count": 2, "status": 503},
             {"name": "silence"},
+            {"name": "half_open", "for_ms": 60_000},
+            {"name": "accept_then_close", "count": 1, "handshake": False},
+            {"name": "refuse_connections", "for_ms": 10, "port": "both"},
+            {"name": "server_shutdown", "lead_s": 0},
+            {"name": "limit_lifetime", "lifetime_ms": 86_400_000},
+            {"name": "mute_stream", "interval": "5m", "newcomers": True},
+            {"name": "ignore_pongs", "deadline_s": 0},
+            {"name": "stray_reply"},
+            {"name": "late_close", "late_ms": 30_000, "count": 3, "interval": "1m"},
+            {"name": "lose_close", "count": 3},
+            {"name": "duplicate", "after_ms": 60_000},
+            {"name": "disorder", "count": 3},
+            {"name": "contradict", "side": "rest"},
+            {"name": "garbage", "kind": "not json"},
+            {"name": "rest_limit", "status": 418, "retry_after_s": 60},
+            {"name": "rest_error", "html": True},
+            {"name": "rest_html"},
+            {"name": "rest_hang", "hang_s": 1},
+            {"name": "rest_reset"},
+            {"name": "rest_truncate", "unnoticed": True},
+            {"name": "rest_lag", "lag_ms": 5000, "for_ms": 60_000},
+            {"name": "skew", "by_ms": -10_000},
+            {"name": "maintenance", "for_ms": 600_000},
             {"name": "inject", "text": "{"},
             {"name": "hide", "open_ms": [START], "count": 2},
             {"name": "smtp", "reply": "451 4.3.0 try later"},
@@ -145,6 +176,65 @@ async def test_faults_by_name() -> None:
             {"name": "behave"},
         ):
             assert await outside.post("/fault", fault) == (200, {})
+
+
+async def test_a_schedule_is_obeyed_and_counted(tmp_path: Path, each_redis_url: str) -> None:
+    drawn = draw(1, START, START + 86_400_000, kinds=KINDS)
+    path = tmp_path / "faults.json"
+    path.write_text(dump_schedule(drawn))
+    options = "--market", "1", "--days", "1", "--schedule", str(path), "--speed", "max"
+    async with running(*options, "--redis-proxy", each_redis_url) as outside:
+        url = f"{outside.where['ws']}/ws/btcusdt@kline_1m"
+        async with asyncio.timeout(30):
+            while not (state := await outside.get("/state"))["finished"]:
+                try:
+                    async with connect(url, compression=None) as client:
+                        while True:
+                            async with asyncio.timeout(0.2):
+                                await client.recv()
+                except (OSError, TimeoutError, WebSocketException):
+                    continue
+        assert state["faults"] == dict(Counter(fault.name for fault in drawn))
+        assert sum(state["faults"].values()) >= 24
+
+
+async def test_a_redis_behind_the_proxy_fails_on_request(each_redis_url: str) -> None:
+    async with running("--market", "1", "--redis-proxy", each_redis_url) as outside:
+        redis: Redis = Redis.from_url(outside.where["redis"], retry=Retry(NoBackoff(), 0))
+        await redis.delete("n")
+        lose = {"name": "redis_lose_replies", "count": 1, "commands": ["INCRBY"]}
+        assert await outside.post("/fault", lose) == (200, {})
+        with pytest.raises(RedisConnectionError):
+            await redis.incr("n")
+        assert await redis.get("n") == b"1"
+        for fault in (
+            {"name": "redis_reset"},
+            {"name": "redis_lose_commands", "commands": ["XADD"]},
+            {"name": "redis_delay", "delay_s": 0.1},
+            {"name": "redis_mute", "for_s": 0.1},
+            {"name": "redis_refuse", "for_s": 0.1, "cut": False},
+            {"name": "behave"},
+        ):
+            assert await outside.post("/fault", fault) == (200, {})
+        state = await outside.get("/state")
+        assert state["faults"]["redis_lose_replies"] == 1
+        await redis.aclose()
+    async with running("--market", "1") as outside:
+        status, error = await outside.post("/fault", {"name": "redis_reset"})
+        assert (status, error["error"]) == (400, "redis_reset: there is no Redis proxy")
+
+
+async def test_minutes_without_candles_and_short_lives_are_options() -> None:
+    options = "--market", "1", "--days", "1", "--lifetime-minutes", "60"
+    window = f"{START + 10 * MINUTE_MS},2024-12-30T00:20:00"
+    async with running(*options, "--maintenance", window) as outside:
+        url = f"{outside.where['ws']}/ws/btcusdt@kline_1m"
+        async with connect(url, compression=None, max_queue=None) as client:
+            frames, _ = await until_closed(client)
+    opened = [json.loads(frame)["k"]["t"] for frame in frames]
+    minutes = [(at_ms - START) // MINUTE_MS for at_ms in opened]
+    assert minutes[:12] == [*range(10), 20, 21]
+    assert 58 <= minutes[-1] <= 60
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -206,6 +296,9 @@ def alive(pid: int) -> bool:
         (["--market", "1", "--speed", "0.1"], "the clock cannot go slower than time"),
         (["--market", "1", "--symbol", "BTCUSDT"], "like BTC/USDT"),
         (["--market", "1", "--ports", "1,2"], "5 numbers"),
+        (["--market", "1", "--schedule", "nowhere.json"], "nowhere.json: cannot be used"),
+        (["--market", "1", "--maintenance", "1"], "two times with a comma"),
+        (["--market", "1", "--redis-proxy", "rediss://h"], "give redis://host:port"),
         (["--market", "1", "--start", "yesterday"], "'yesterday' is neither"),
         (["--market", "1", "--speed", "fast"], "'fast' is neither"),
         (["--market", "1", "--candles", "x"], "not allowed with"),

@@ -16,6 +16,7 @@ from sim.schedule import (
     LONGEST_S,
     MINUTE_MS,
     MOST_TIMES,
+    NOTICE_MS,
     BadSchedule,
     Fault,
     draw,
@@ -32,7 +33,12 @@ def test_the_same_seed_gives_the_same_and_another_another() -> None:
     one = draw(1, START, START + WEEK)
     assert one == draw(1, START, START + WEEK)
     assert one != draw(2, START, START + WEEK)
-    assert one[0] == Fault(1735519604486, "rest_hang", one[0].arguments) or one[0].name in FAULTS
+    # Pinned: a seed that somebody noted down must give the same on any Python.
+    assert one[:3] == [
+        Fault(1735519850761, "lose_close", {"count": 2}),
+        Fault(1735521239104, "rest_html", {"count": 1, "for_ms": 360000}),
+        Fault(1735521239104, "lose_close", {"count": 1}),
+    ]
 
 
 @pytest.mark.parametrize("per_hour", [0.1, 1, 2.5, 4])
@@ -96,7 +102,7 @@ def test_maintenance_tells_its_windows() -> None:
     assert len(windows) == 168
     for fault, (from_ms, to_ms) in zip(drawn, windows, strict=True):
         assert from_ms % MINUTE_MS == to_ms % MINUTE_MS == 0
-        assert 0 <= from_ms - fault.at_ms < MINUTE_MS
+        assert 0 <= from_ms - fault.at_ms - NOTICE_MS < MINUTE_MS
         assert from_ms < to_ms
 
 
