@@ -70,13 +70,21 @@ class Ingest:
         await self._access.patiently(lambda: self._access.client.hset(key, items=fields))
         self._heartbeat.state = "loading history"
         async with asyncio.TaskGroup() as group:
-            for feed in self._feeds.values():
-                group.create_task(feed.load())
-        self._heartbeat.state = "running"
-        async with asyncio.TaskGroup() as group:
-            for feed in self._feeds.values():
-                group.create_task(feed.run())
+            loads = [group.create_task(feed.load()) for feed in self._feeds.values()]
+            for load, feed in zip(loads, self._feeds.values(), strict=True):
+                group.create_task(self._run_after(load, feed))
+            await asyncio.wait(loads)
+            self._heartbeat.state = "running"
             group.create_task(self._connection().follow())
+
+    @staticmethod
+    async def _run_after(load: asyncio.Task[None], feed: TimeframeFeed) -> None:
+        """Run ``feed`` as soon as it is loaded, whatever the others still have to load.
+
+        One that loads long may be waiting for readers, who wait for the others' next candles.
+        """
+        await load
+        await feed.run()
 
     def _connection(self) -> Connection:
         symbol, settings = self._settings.market.lower(), self._settings
