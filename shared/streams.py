@@ -75,7 +75,7 @@ class KlinesWriter:
         self._access, self._symbol = access, symbol
         self._maxlen = str(settings.klines_maxlen)
         self._lead_ms = str(settings.max_lead * _MINUTE_MS)
-        self._script = access.client.register_script((_SCRIPTS / "append.lua").read_text())
+        self._script = access.script((_SCRIPTS / "append.lua").read_text())
 
     async def append(self, timeframe: str, interval_ms: int, candles: Sequence[Candle]) -> Appended:
         """Append those of ``candles`` (in order) that come next; see ``Appended``."""
@@ -103,7 +103,7 @@ class IndicatorsWriter:
         self._access, self._symbol, self._parameters = access, symbol, parameters
         self._maxlen = str(settings.indicators_maxlen)
         self._lead_ms = str(settings.max_lead * _MINUTE_MS)
-        self._script = access.client.register_script((_SCRIPTS / "commit.lua").read_text())
+        self._script = access.script((_SCRIPTS / "commit.lua").read_text())
 
     async def commit(
         self,
@@ -154,7 +154,7 @@ class SignalsWriter:
         self._access, self._symbol = access, symbol
         self._maxlen = str(settings.signals_maxlen)
         self._window_ms, self._threshold = window_ms, threshold_percent
-        self._script = access.client.register_script((_SCRIPTS / "emit.lua").read_text())
+        self._script = access.script((_SCRIPTS / "emit.lua").read_text())
 
     async def judge(self, entry_id: str, signal: Signal | None) -> Judged:
         """Advance the cursor to ``entry_id``, emitting its ``signal`` unless that repeats one."""

@@ -43,7 +43,7 @@ class Inbox:
         """Nothing is read or created before the first operation."""
         self._access, self._channel, self._consumer = access, channel, consumer
         self._ledger_ttl_ms, self._events_maxlen = ledger_ttl_ms, events_maxlen
-        self._settle = access.client.register_script(_SETTLE.read_text())
+        self._settle = access.script(_SETTLE.read_text())
 
     async def create(self) -> None:
         """Make sure that the group exists; a new one begins with all that is retained."""
