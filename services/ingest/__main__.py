@@ -15,6 +15,7 @@ from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
 from shared.health import Heartbeat
 from shared.log import Throttle
+from shared.market import Market
 from shared.redis_access import RedisAccess, flat
 from shared.runtime import start_service
 from shared.settings import Settings
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 SERVICE = "ingest"
 _SAY_AGAIN_AFTER_S = 60.0
+_TELL_AGAIN_S = 10.0
 # An EMA's seed weighs e^-10 after so many periods.
 _WARM_UP_PERIODS = 5
 
@@ -66,8 +68,7 @@ class Ingest:
     async def run(self) -> None:
         """Check the market, load the history, then feed until cancelled."""
         market = await look_up(self.rest, self._settings.symbol)
-        key, fields = keys.market(market.symbol), flat(market.fields())
-        await self._access.patiently(lambda: self._access.client.hset(key, items=fields))
+        await self._tell(market)
         self._heartbeat.state = "loading history"
         async with asyncio.TaskGroup() as group:
             for feed in self._feeds.values():
@@ -77,6 +78,17 @@ class Ingest:
             for feed in self._feeds.values():
                 group.create_task(feed.run())
             group.create_task(self._connection().follow())
+            group.create_task(self._keep_telling(market))
+
+    async def _tell(self, market: Market) -> None:
+        key, fields = keys.market(market.symbol), flat(market.fields())
+        await self._access.patiently(lambda: self._access.client.hset(key, items=fields))
+
+    async def _keep_telling(self, market: Market) -> None:
+        """Redis may lose it, and prices are shown by its tick size."""
+        while True:
+            await asyncio.sleep(_TELL_AGAIN_S)
+            await self._tell(market)
 
     def _connection(self) -> Connection:
         symbol, settings = self._settings.market.lower(), self._settings
