@@ -60,6 +60,7 @@ class Ingest:
                 clock=self._clock,
                 heartbeat=heartbeat,
                 flawed=self._flawed,
+                lost=self._lost,
             )
             for name, interval in self._intervals.items()
         }
@@ -145,6 +146,11 @@ class Ingest:
         if self._crowded is not None:
             await self._crowded.room()
             self._crowded = None
+
+    def _lost(self) -> None:
+        """What one stream has lost, the others may have lost too, and readers wait for all."""
+        for feed in self._feeds.values():
+            feed.check_now()
 
     def _flawed(self, kind: str, what: str) -> None:
         """Count bad input, and log it once per kind and minute."""

@@ -50,11 +50,16 @@ class TimeframeFeed:
         clock: ExchangeClock,
         heartbeat: Heartbeat,
         flawed: Callable[[str, str], None],
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """Publish through ``writer``; bad input is reported to ``flawed`` (kind, what)."""
+        """Publish through ``writer``.
+
+        Bad input is reported to ``flawed`` (kind, what), and a loss of data in Redis to ``lost``.
+        """
         self._name, self._interval_ms = settings.timeframe, settings.interval_ms
         self._rest, self._writer = rest, writer
         self._clock, self._heartbeat, self._flawed = clock, heartbeat, flawed
+        self._lost, self._check = lost, False
         self._backfill = Backfill(settings, rest, clock, flawed)
         self._vigil = Vigil(settings.interval_ms, settings.close_deadline_ms)
         self._inbox, self._look = Inbox(), asyncio.Event()
@@ -91,6 +96,11 @@ class TimeframeFeed:
     def look_now(self) -> None:
         """Ask REST for what may have been missed, without waiting for the deadline."""
         self._vigil.look_now()
+        self._look.set()
+
+    def check_now(self) -> None:
+        """See whether the stream still ends where it did."""
+        self._check = True
         self._look.set()
 
     async def load(self) -> None:
@@ -149,8 +159,8 @@ class TimeframeFeed:
             left_s = self._seconds_left()
             if left_s > 0:
                 await self._wait(min(left_s, _IDLE_CHECK_S))
-                if time.monotonic() - checked_s > _STREAM_CHECK_S:
-                    checked_s = time.monotonic()
+                if self._check or time.monotonic() - checked_s > _STREAM_CHECK_S:
+                    checked_s, self._check = time.monotonic(), False
                     await self._append([])
                 continue
             await self._append([])  # another process may have been faster
@@ -267,6 +277,7 @@ class TimeframeFeed:
         now = await self._writer.append(self._name, self._interval_ms, [], begin=False)
         if (now.last_ms or 0) < last_ms:
             self._heartbeat.counters["losses"] += 1
+            self._lost()
             where = f"after {utc(now.last_ms)}" if now.last_ms else "and all before"
             log.error("Redis has lost the %s candles %s; they are fetched again", self._name, where)
         return now.last_ms
