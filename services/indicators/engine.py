@@ -18,7 +18,7 @@ from shared.candle import Candle
 from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,7 @@ class Engine:
 
     Attributes:
         position: ``<boundary>-<rank>`` of the last candle or marker released, "" before the first.
+        output: The same of the last candle, which became an entry.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -144,7 +145,7 @@ class Engine:
         self._frames = {
             name: _Timeframe(name, rank, plan) for rank, name in enumerate(plan.intervals)
         }
-        self.position = ""
+        self.position = self.output = ""
 
     def feed(self, timeframe: str, candles: Iterable[Candle]) -> list[Hole]:
         """Queue the next candles of ``timeframe``, in order.
@@ -186,6 +187,7 @@ class Engine:
                 frame.vwap.witness(candle.boundary_ms - frame.interval_ms)
             else:
                 released.append(self._entry(frame, candle))
+                self.output = self.position
         return released
 
     def _next(self) -> _Timeframe | None:
@@ -237,6 +239,7 @@ class Engine:
             "format": FORMAT,
             "parameters": self._plan.parameters,
             "position": self.position,
+            "output": self.output,
             "timeframes": {name: frame.state() for name, frame in self._frames.items()},
         }
 
@@ -256,7 +259,7 @@ class Engine:
             )
         self = cls(plan)
         try:
-            self.position = str(state["position"])
+            self.position, self.output = str(state["position"]), str(state["output"])
             for name, frame in self._frames.items():
                 frame.restore(plan, state["timeframes"][name])
         except (KeyError, TypeError, ValueError) as error:

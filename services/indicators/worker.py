@@ -9,6 +9,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
 
 from services.indicators import snapshot
 from services.indicators.engine import Engine, Plan
@@ -19,7 +21,7 @@ from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
 from shared.redis_access import RedisAccess
 from shared.settings import Streams
-from shared.streams import IndicatorsWriter, read
+from shared.streams import Entry, IndicatorsWriter, read
 from shared.times import utc
 
 log = logging.getLogger(__name__)
@@ -34,8 +36,32 @@ _REFUSED_PAUSE_S = 1.0
 _AHEAD_PAUSE_S = 0.02
 
 
+# Reads in vain before the ends of the streams are looked at.
+_SILENT_READS = 10
+
+
 class _Superseded(Exception):
     """Another instance has committed further: continue from its state."""
+
+
+class _Lost(Exception):
+    """The indicators stream ends before the last entry that was output."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a follower begins with.
+
+    Attributes:
+        committed: The position in Redis.
+        silent_to: What is released up to here was written before.
+        output: The last entry that is known to have been written.
+    """
+
+    engine: Engine
+    committed: str
+    silent_to: str
+    output: str
 
 
 class Worker:
@@ -50,20 +76,27 @@ class Worker:
         self._writer = IndicatorsWriter(access, symbol, settings, plan.parameters)
         self._refusal = ""
         self._loaded = False
+        self._silent_reads = 0
 
     async def run(self) -> None:
         """Work until cancelled."""
+        trust = True
         while True:
-            engine, committed = await self._load()
+            start = await self._load(trust=trust)
+            trust = True
             try:
-                await self._follow(engine, committed)
+                await self._follow(start)
             except _Superseded:
                 self._heartbeat.counters["superseded"] += 1
+            except _Lost as loss:
+                trust = False
+                self._heartbeat.counters["losses"] += 1
+                log.error("Redis has lost indicators entries after %s", str(loss) or "-")
 
-    async def _load(self) -> tuple[Engine, str]:
-        """The engine to continue with, and the position that is committed."""
-        packed, committed = await self._access.patiently(self._stored)
-        if packed is not None:
+    async def _load(self, *, trust: bool) -> _Start:
+        """What to continue with; from the snapshot, if that is to be trusted."""
+        packed, committed, top = await self._access.patiently(self._stored)
+        if packed is not None and trust:
             try:
                 engine = snapshot.unpack(self._plan, packed)
             except Malformed as error:
@@ -74,36 +107,38 @@ class Worker:
                     level = logging.DEBUG if self._loaded else logging.INFO
                     log.log(level, "continuing after %s", committed)
                     self._loaded = True
-                    return engine, committed
+                    return _Start(engine, committed, committed, engine.output)
                 log.warning("snapshot and position differ; rebuilding from the retained klines")
-        log.info("computing from the first retained kline on, silent up to %s", committed or "-")
-        return Engine(self._plan), committed
+        silent_to = min(committed, top, key=_order)
+        log.info("computing from the first retained kline on, silent up to %s", silent_to or "-")
+        return _Start(Engine(self._plan), committed, silent_to, "")
 
-    async def _stored(self) -> tuple[bytes | None, str]:
-        """Snapshot and position, read in one step lest a twin commits between the two."""
+    async def _stored(self) -> tuple[bytes | None, str, str]:
+        """Snapshot, position and last entry, read in one step lest a twin commits between them."""
         async with self._access.client.pipeline(transaction=True) as pipe:
             pipe.get(keys.state(self._symbol))
             pipe.hget(keys.progress(self._symbol), "indicators")
-            packed, position = await pipe.execute()
-        return packed, position.decode() if position else ""
+            pipe.xrevrange(keys.indicators(self._symbol), count=1)
+            packed, position, last = await pipe.execute()
+        return packed, position.decode() if position else "", last[0][0].decode() if last else ""
 
-    async def _follow(self, engine: Engine, committed: str) -> None:
+    async def _follow(self, start: _Start) -> None:
         """Read, compute and commit until cancelled.
-
-        What a rebuilt engine releases up to ``committed`` was written before: silence.
 
         Raises:
             _Superseded: Another instance has committed further.
+            _Lost: What was output is not there any more.
         """
+        engine, committed, output = start.engine, start.committed, start.output
         while True:
             await self._read(engine)
             more = True
             while more:
                 entries = engine.release(BATCH)
                 more = len(entries) == BATCH
-                if _order(engine.position) > _order(committed):
-                    await self._commit(engine, committed, entries)
-                    committed = engine.position
+                if _order(engine.position) > _order(start.silent_to):
+                    await self._commit(engine, committed, entries, output)
+                    committed, output = engine.position, engine.output
 
     async def _read(self, engine: Engine) -> None:
         positions = {
@@ -112,6 +147,9 @@ class Worker:
             if engine.waiting(name) < MOST_WAITING
         }
         batches = await read(self._access, positions, count=BATCH, block_ms=BLOCK_MS)
+        self._silent_reads = 0 if batches else self._silent_reads + 1
+        if self._silent_reads and self._silent_reads % _SILENT_READS == 0:
+            await self._explain_silence(engine)
         for stream, entries in batches.items():
             candles = [self._candle(entry_id, fields) for entry_id, fields in entries]
             for hole in engine.feed(stream.rpartition(":")[2], candles):
@@ -123,6 +161,22 @@ class Worker:
                 )  # fmt: skip
             self._heartbeat.data_seen()
 
+    async def _explain_silence(self, engine: Engine) -> None:
+        """Say that candles were lost which ingest has not brought back, if it is that."""
+        for name in self._plan.intervals:
+            end_ms, fed_ms = await self._end_of(keys.klines(self._symbol, name)), engine.fed(name)
+            if fed_ms is not None and end_ms < fed_ms:
+                self._waiting(
+                    f"waiting for the {name} candles to come again up to {utc(fed_ms)}, as far as"
+                    f" was computed; they end at {utc(end_ms) if end_ms else 'nothing'}"
+                )
+                return
+
+    async def _end_of(self, stream: str) -> int:
+        found = await self._access.patiently(lambda: self._access.client.xrevrange(stream, count=1))
+        entries = cast("list[Entry]", found)
+        return int(entries[0][0].partition(b"-")[0]) if entries else 0
+
     def _candle(self, entry_id: bytes, fields: dict[bytes, bytes]) -> Candle:
         """The candle of an entry; one that somebody has spoilt counts as missing."""
         try:
@@ -133,12 +187,12 @@ class Worker:
             return missing_candle(int(entry_id.partition(b"-")[0]), 0, 0)
 
     async def _commit(
-        self, engine: Engine, committed: str, entries: Sequence[IndicatorsEntry]
+        self, engine: Engine, committed: str, entries: Sequence[IndicatorsEntry], output: str
     ) -> None:
         packed = snapshot.pack(engine)
         while True:
             answer = await self._writer.commit(
-                committed, engine.position, packed, entries, OWNER_TTL_MS
+                committed, engine.position, packed, entries, OWNER_TTL_MS, output=output
             )
             match answer.status:
                 case "ok":
@@ -146,8 +200,11 @@ class Worker:
                     return
                 case "duplicate":
                     raise _Superseded
+                case "lost":
+                    raise _Lost(answer.what)
                 case "conflict":
-                    self._refused(
+                    self._waiting(
+                        "refused: "
                         f"another indicators process computes with '{answer.what}', this one with"
                         f" '{self._plan.parameters}': stop one of them"
                     )
@@ -156,8 +213,8 @@ class Worker:
                     self._heartbeat.state = f"waiting for the detector, which is at {answer.what}"
                     await asyncio.sleep(_AHEAD_PAUSE_S)
 
-    def _refused(self, reason: str) -> None:
-        self._heartbeat.state = f"refused: {reason}"
+    def _waiting(self, reason: str) -> None:
+        self._heartbeat.state = reason
         if reason != self._refusal:
             log.error("%s", reason)
             self._refusal = reason

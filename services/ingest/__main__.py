@@ -15,6 +15,7 @@ from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
 from shared.health import Heartbeat
 from shared.log import Throttle
+from shared.market import Market
 from shared.redis_access import RedisAccess, flat
 from shared.runtime import start_service
 from shared.settings import Settings
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 SERVICE = "ingest"
 _SAY_AGAIN_AFTER_S = 60.0
+_TELL_AGAIN_S = 10.0
 # An EMA's seed weighs e^-10 after so many periods.
 _WARM_UP_PERIODS = 5
 
@@ -58,6 +60,7 @@ class Ingest:
                 clock=self._clock,
                 heartbeat=heartbeat,
                 flawed=self._flawed,
+                lost=self._lost,
             )
             for name, interval in self._intervals.items()
         }
@@ -66,8 +69,7 @@ class Ingest:
     async def run(self) -> None:
         """Check the market, load the history, then feed until cancelled."""
         market = await look_up(self.rest, self._settings.symbol)
-        key, fields = keys.market(market.symbol), flat(market.fields())
-        await self._access.patiently(lambda: self._access.client.hset(key, items=fields))
+        await self._tell(market)
         self._heartbeat.state = "loading history"
         async with asyncio.TaskGroup() as group:
             loads = [group.create_task(feed.load()) for feed in self._feeds.values()]
@@ -76,6 +78,17 @@ class Ingest:
             await asyncio.wait(loads)
             self._heartbeat.state = "running"
             group.create_task(self._connection().follow())
+            group.create_task(self._keep_telling(market))
+
+    async def _tell(self, market: Market) -> None:
+        key, fields = keys.market(market.symbol), flat(market.fields())
+        await self._access.patiently(lambda: self._access.client.hset(key, items=fields))
+
+    async def _keep_telling(self, market: Market) -> None:
+        """Redis may lose it, and prices are shown by its tick size."""
+        while True:
+            await asyncio.sleep(_TELL_AGAIN_S)
+            await self._tell(market)
 
     @staticmethod
     async def _run_after(load: asyncio.Task[None], feed: TimeframeFeed) -> None:
@@ -141,6 +154,11 @@ class Ingest:
         if self._crowded is not None:
             await self._crowded.room()
             self._crowded = None
+
+    def _lost(self) -> None:
+        """What one stream has lost, the others may have lost too, and readers wait for all."""
+        for feed in self._feeds.values():
+            feed.check_now()
 
     def _flawed(self, kind: str, what: str) -> None:
         """Count bad input, and log it once per kind and minute."""

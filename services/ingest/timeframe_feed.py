@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NoReturn
 
 from services.ingest.backfill import Backfill, FeedSettings
@@ -30,6 +31,8 @@ _MOST_AT_ONCE = 500
 _PATIENCE_S = 10.0
 _AHEAD_PAUSE_S = 0.02
 _IDLE_CHECK_S = 1.0
+# The stream may have been lost, and with it what the readers of all timeframes wait for.
+_STREAM_CHECK_S = 10.0
 _PROGRESS_EVERY_S = 2.0
 # The machines behind REST and WebSocket have clocks of their own.
 _SKEW_MS = 10_000
@@ -47,11 +50,16 @@ class TimeframeFeed:
         clock: ExchangeClock,
         heartbeat: Heartbeat,
         flawed: Callable[[str, str], None],
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """Publish through ``writer``; bad input is reported to ``flawed`` (kind, what)."""
+        """Publish through ``writer``.
+
+        Bad input is reported to ``flawed`` (kind, what), and a loss of data in Redis to ``lost``.
+        """
         self._name, self._interval_ms = settings.timeframe, settings.interval_ms
         self._rest, self._writer = rest, writer
         self._clock, self._heartbeat, self._flawed = clock, heartbeat, flawed
+        self._lost, self._check = lost, False
         self._backfill = Backfill(settings, rest, clock, flawed)
         self._vigil = Vigil(settings.interval_ms, settings.close_deadline_ms)
         self._inbox, self._look = Inbox(), asyncio.Event()
@@ -88,6 +96,11 @@ class TimeframeFeed:
     def look_now(self) -> None:
         """Ask REST for what may have been missed, without waiting for the deadline."""
         self._vigil.look_now()
+        self._look.set()
+
+    def check_now(self) -> None:
+        """See whether the stream still ends where it did."""
+        self._check = True
         self._look.set()
 
     async def load(self) -> None:
@@ -141,10 +154,14 @@ class TimeframeFeed:
 
     async def _refill(self) -> NoReturn:
         """Append what the WebSocket does not bring."""
+        checked_s = time.monotonic()
         while True:
             left_s = self._seconds_left()
             if left_s > 0:
                 await self._wait(min(left_s, _IDLE_CHECK_S))
+                if self._check or time.monotonic() - checked_s > _STREAM_CHECK_S:
+                    checked_s, self._check = time.monotonic(), False
+                    await self._append([])
                 continue
             await self._append([])  # another process may have been faster
             self._inbox.wake()
@@ -187,10 +204,11 @@ class TimeframeFeed:
         self._refuse_the_future(server_ms, newest_ms)
         filled, more, said_at = 0, True, time.monotonic()
         while more and self._may_be_behind(server_ms):
-            batch = await self._backfill.after(self._vigil.last_ms, server_ms)
+            last_ms = self._vigil.last_ms
+            batch = await self._backfill.after(last_ms, server_ms)
             candles = self._before_what_waits(batch.candles)
             more = batch.more and len(candles) == len(batch.candles)
-            filled += await self._append_all(candles)
+            filled += await self._append_all(candles, begin=last_ms is None)
             if time.monotonic() - said_at > _PROGRESS_EVERY_S:
                 said_at, last_ms = time.monotonic(), self._vigil.last_ms or 0
                 log.info("%s: %d candles loaded, at %s", self._name, filled, utc(last_ms))
@@ -218,11 +236,13 @@ class TimeframeFeed:
             what = f"{self._name} up to {utc(newest_ms)}, when the exchange's time was"
             self._flawed("closed in the future", f"{what} {utc(server_ms)}")
 
-    async def _append_all(self, candles: list[Candle]) -> int:
+    async def _append_all(self, candles: list[Candle], *, begin: bool) -> int:
         """Append in order, waiting for readers that are far behind; how many were appended."""
         appended = 0
         while candles:
-            done = await self._append(candles[:_MOST_AT_ONCE])
+            done = await self._append(
+                candles[:_MOST_AT_ONCE], begin=begin and (self._vigil.last_ms is None)
+            )
             appended += done.appended
             candles = candles[done.appended + done.duplicates :]
             if done.status == "gap":  # the stream lost its end: what comes next is asked for anew
@@ -235,9 +255,11 @@ class TimeframeFeed:
             self._heartbeat.state = "waiting for indicators and detector, which are far behind"
             await asyncio.sleep(_AHEAD_PAUSE_S)
 
-    async def _append(self, candles: list[Candle]) -> Appended:
-        done = await self._writer.append(self._name, self._interval_ms, candles)
+    async def _append(self, candles: list[Candle], *, begin: bool = False) -> Appended:
+        done = await self._writer.append(self._name, self._interval_ms, candles, begin=begin)
         heartbeat, counters = self._heartbeat, self._heartbeat.counters
+        if (done.last_ms or 0) < (self._vigil.last_ms or 0):
+            done = replace(done, last_ms=await self._end_of_stream())
         if self._vigil.moved(done.last_ms):
             heartbeat.facts[f"last_{self._name}"] = str(done.last_ms or "")
         counters["duplicates"] += done.duplicates
@@ -248,3 +270,14 @@ class TimeframeFeed:
             counters["by_rest"] += sum(candle.source == "rest" for candle in new)
             counters["missing"] += sum(candle.missing for candle in new)
         return done
+
+    async def _end_of_stream(self) -> int | None:
+        """Where the stream ends that seems to have lost its end; an answer may just come late."""
+        last_ms = self._vigil.last_ms or 0
+        now = await self._writer.append(self._name, self._interval_ms, [], begin=False)
+        if (now.last_ms or 0) < last_ms:
+            self._heartbeat.counters["losses"] += 1
+            self._lost()
+            where = f"after {utc(now.last_ms)}" if now.last_ms else "and all before"
+            log.error("Redis has lost the %s candles %s; they are fetched again", self._name, where)
+        return now.last_ms

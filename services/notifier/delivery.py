@@ -97,6 +97,8 @@ class Delivery:
             max(settings.notifier.claim_idle_seconds, self._longest_attempt_s + _CLAIM_MARGIN_S),
         )
         self._in_hand: set[bytes] = set()
+        # A signal that was lost and found again has a second entry.
+        self._on_the_way: set[tuple[str, str]] = set()
         self._waits: dict[bytes, float] = {}
         self._throttle = Throttle()
 
@@ -205,6 +207,18 @@ class Delivery:
         return [failure for task in tasks if (failure := task.result()) is not None]
 
     async def _send(
+        self, entry_id: bytes, signal: Signal, recipient: Recipient, attempt: int
+    ) -> Undelivered | None:
+        way = (signal.id, recipient.tag)
+        if way in self._on_the_way:
+            return TryAgain("on its way", "another attempt is on its way")
+        self._on_the_way.add(way)
+        try:
+            return await self._try(entry_id, signal, recipient, attempt)
+        finally:
+            self._on_the_way.discard(way)
+
+    async def _try(
         self, entry_id: bytes, signal: Signal, recipient: Recipient, attempt: int
     ) -> Undelivered | None:
         try:

@@ -26,6 +26,8 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 
 _SETTLE = Path(shared.__file__).parent / "scripts" / "settle.lua"
 _PAGE = 1000
+# Deliveries remembered here, should Redis lose its record of them: at 100 bytes each, a megabyte.
+_MOST_REMEMBERED = 10_000
 
 
 class Inbox:
@@ -43,7 +45,8 @@ class Inbox:
         """Nothing is read or created before the first operation."""
         self._access, self._channel, self._consumer = access, channel, consumer
         self._ledger_ttl_ms, self._events_maxlen = ledger_ttl_ms, events_maxlen
-        self._settle = access.client.register_script(_SETTLE.read_text())
+        self._delivered: dict[str, None] = {}
+        self._settle = access.script(_SETTLE.read_text())
 
     async def create(self) -> None:
         """Make sure that the group exists; a new one begins with all that is retained."""
@@ -115,11 +118,16 @@ class Inbox:
     async def missing(
         self, signal: Signal, recipients: Sequence[Recipient]
     ) -> tuple[Recipient, ...]:
-        """Those who do not have the signal according to the ledger."""
+        """Those who do not have the signal according to the ledger, and as far as we remember.
+
+        Redis may have lost the ledger (FLUSHALL, a failover) and the detector found it again.
+        """
         ledger = [self._ledger(signal, recipient) for recipient in recipients]
         found = await self._access.patiently(lambda: self._access.client.mget(ledger))
         return tuple(
-            recipient for recipient, text in zip(recipients, found, strict=True) if text is None
+            recipient
+            for recipient, key, text in zip(recipients, ledger, found, strict=True)
+            if text is None and key not in self._delivered
         )
 
     async def settle(
@@ -149,8 +157,14 @@ class Inbox:
             now_ms,
             now_ms - signal.received_at_ms,
         ]
+        self._remember(written[2])
         reply = await self._access.patiently(lambda: self._settle(keys=written, args=arguments))
         return bool(reply[1])
+
+    def _remember(self, ledger: str) -> None:
+        self._delivered[ledger] = None
+        if len(self._delivered) > _MOST_REMEMBERED:
+            del self._delivered[next(iter(self._delivered))]
 
     async def note_failure(self, reason: str, now_ms: int) -> None:
         """Count a failed attempt in the totals of the channel."""

@@ -3,7 +3,9 @@
 -- losing what trimming would take: the exchange's history is the buffer.
 --
 -- KEYS  klines stream, progress hash, totals hash
--- ARGV  interval ms, maxlen, lead ms (0 = no limit), timeframe, candles: msgpack of
+-- ARGV  interval ms, maxlen, lead ms (0 = no limit), timeframe, 1 if they may begin a stream that is
+--       empty (only the history may, or a stream that was lost would begin anywhere), candles:
+--       msgpack of
 --       {{boundary ms as text, {field, value, ...}}, ...}, packed since one argument per text
 --       would cost the client more than everything else it does
 -- Reply {status, appended, duplicates, last boundary}; status: ok | gap | ahead
@@ -22,11 +24,11 @@ local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 if top[1] then last = tonumber(string.match(top[1][1], '^(%d+)')) end
 
 local appended, missing, duplicates, status = 0, 0, 0, 'ok'
-for _, candle in ipairs(cmsgpack.unpack(ARGV[5])) do
+for _, candle in ipairs(cmsgpack.unpack(ARGV[6])) do
   local boundary = tonumber(candle[1])
   if last and boundary <= last then
     duplicates = duplicates + 1
-  elseif last and boundary ~= last + interval then
+  elseif last and boundary ~= last + interval or not last and ARGV[5] ~= '1' then
     status = 'gap'
     break
   elseif last and slowest and last - slowest > lead then

@@ -3,9 +3,11 @@
 --
 -- KEYS  indicators stream, state, owner, progress hash
 -- ARGV  parameters, owner TTL ms, expected position ('' = none), new position, snapshot, maxlen,
---       lead ms (0 = no limit), entries: msgpack of {{ID, {field, value, ...}}, ...}
+--       lead ms (0 = no limit), last entry that was output before ('' = unknown), entries: msgpack of
+--       {{ID, {field, value, ...}}, ...}
 -- Reply {status, what}: ok <entries written> | duplicate <stored position> | conflict <other
---       parameters> | ahead <detector's position>
+--       parameters> | ahead <detector's position> | lost <last entry there is>: the stream does not
+--       reach as far as it was written
 local owner = redis.call('GET', KEYS[3])
 if owner and owner ~= ARGV[1] then return {'conflict', owner} end
 
@@ -17,17 +19,23 @@ local function split(id)
   return tonumber(ms) or 0, tonumber(seq) or 0
 end
 
+local last_ms, last_seq = -1, -1
+local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
+if top[1] then last_ms, last_seq = split(top[1][1]) end
+if ARGV[8] ~= '' then
+  local ms, seq = split(ARGV[8])
+  if last_ms < ms or (last_ms == ms and last_seq < seq) then
+    return {'lost', top[1] and top[1][1] or ''}
+  end
+end
+
 local lead = tonumber(ARGV[7])
 local reader = lead > 0 and redis.call('HGET', KEYS[4], 'detector')
 -- What is committed counts, not what would be: one batch of 1h history spans weeks.
 if reader and split(stored) - split(reader) > lead then return {'ahead', reader} end
 
-local last_ms, last_seq = -1, -1
-local top = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-if top[1] then last_ms, last_seq = split(top[1][1]) end
-
 local written = 0
-for _, entry in ipairs(cmsgpack.unpack(ARGV[8])) do
+for _, entry in ipairs(cmsgpack.unpack(ARGV[9])) do
   local ms, seq = split(entry[1])
   -- Entries up to the last output were written before a rebuild: silence.
   if ms > last_ms or (ms == last_ms and seq > last_seq) then

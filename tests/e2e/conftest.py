@@ -73,13 +73,19 @@ class Outcome:
 
 
 async def replayed(
-    candles: Path, folder: Path, *, redis_kind: str | None = None, meddle: Meddle | None = None
+    candles: Path,
+    folder: Path,
+    *,
+    redis_kind: str | None = None,
+    redis_url: str = "",
+    meddle: Meddle | None = None,
 ) -> Outcome:
     """Replay ``candles`` at full speed, while ``meddle`` disturbs the pipeline."""
     options = PipelineOptions(
         outside=["--candles", str(candles), "--speed", "max", "--weight-limit", "0"],
         all_history=True,
         redis_kind=redis_kind,
+        redis_url=redis_url,
     )
     out = folder / "out"
     out.mkdir(parents=True)

@@ -104,6 +104,8 @@ def test_settings_built_in_code_are_checked_too() -> None:
 @pytest.mark.parametrize("url", [
     "redis://localhost", "redis://:p%40ss@redis:6380/3", "rediss://user:pw@h.example.org:6380",
     "unix:///run/redis.sock", "unix:///run/redis.sock?db=2&password=x", "redis://[::1]:6379/0",
+    "redis+sentinel://s1:26379,s2,s3/mymaster/2", "redis+sentinel://u:p%40@s1/m?sentinel_password=x",
+    "redis+cluster://u:pw@n1:6379,n2", "rediss+cluster://[::1]:7000,[::2]:7000?ssl_ca_certs=/ca.pem",
 ])  # fmt: skip
 def test_forms_of_redis_urls(load: Any, url: str) -> None:
     settings = load({"redis": {"url": url}})
@@ -824,6 +826,15 @@ def test_masked_settings_say_what_is_set_and_not_to_what(load: Any) -> None:
 def test_a_password_in_the_query_of_a_redis_url_is_masked(load: Any) -> None:
     settings = load({"redis": {"url": f"unix:///run/r.sock?db=1&password={SECRET}"}})
     assert settings.masked()["redis"]["url"] == "unix:///run/r.sock?db=1&password=********"
+    assert SECRET in settings.secrets()
+
+
+@pytest.mark.parametrize("form", ["redis+sentinel://me:{}@s1:26379,s2/mymaster",
+                                  "redis+sentinel://s1,s2/mymaster?sentinel_password={}",
+                                  "rediss+cluster://me:{}@[::1]:7000,[::2]:7000"])  # fmt: skip
+def test_the_password_of_several_hosts_is_a_secret(load: Any, form: str) -> None:
+    settings = load({"redis": {"url": form.format(SECRET)}})
+    assert settings.masked()["redis"]["url"] == form.format("********")
     assert SECRET in settings.secrets()
 
 

@@ -50,6 +50,7 @@ async def test_a_signal_is_emitted_whole_and_remembered(
     remembered = await each_redis.hgetall(keys.dedup(SYMBOL, "LONG"))
     assert remembered == {
         b"close_time_ms": str(START_MS).encode(), b"price": b"1000.0", b"id": one.id.encode(),
+        b"entry": f"{START_MS}-1".encode(),
     }  # fmt: skip
 
 

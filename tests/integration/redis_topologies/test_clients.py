@@ -1,0 +1,240 @@
+"""Sentinel and Cluster as the services see them: scripts, reads, groups, and what breaks."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TypeVar
+
+import pytest
+from pydantic import SecretStr
+
+from cli.status_command import answered, gather
+from services.notifier.channels import Recipient, recipient
+from services.notifier.inbox import Inbox
+from shared import keys
+from shared.health import Heartbeat
+from shared.redis_access import RedisAccess
+from shared.redis_cluster import TwoSlots, slot_of
+from shared.settings import Health, Settings
+from shared.settings import Redis as RedisSettings
+from shared.trade_signal import example_signal
+from tests.integration.redis_topologies.topologies import (
+    Cluster,
+    Sentinels,
+    free_ports,
+    running_cluster,
+    running_sentinels,
+)
+from tests.integration.shared.bench import (
+    SYMBOL,
+    access_to,
+    computing,
+    judging,
+    market,
+    publish,
+    signal_ids,
+    stored,
+    until_position,
+)
+from tests.waiting import wait_until
+
+T = TypeVar("T")
+
+
+@contextmanager
+def running(context: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """Servers for several tests, each with an event loop of its own."""
+    with asyncio.Runner() as runner:
+        try:
+            yield runner.run(context.__aenter__())
+        finally:
+            runner.run(context.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def sentinels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
+    with running(running_sentinels(tmp_path_factory.mktemp("sentinels"))) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running(running_cluster(tmp_path_factory.mktemp("cluster"), replicas=3)) as made:
+        yield made
+
+
+def inbox_of(access: RedisAccess) -> Inbox:
+    return Inbox(access, "email", "me", ledger_ttl_ms=60_000, events_maxlen=100)
+
+
+async def scripts_reads_and_groups(url: str) -> None:
+    """What all services do, with their own code."""
+    async with access_to(url) as access:
+        await access.ready()
+        await access.client.flushall()
+        async with computing(url), judging(url):
+            await publish(access, market(800).fed)
+            await until_position(access.client, "detector", market(800).entries[-1].entry_id)
+        assert await stored(access.client, keys.indicators(SYMBOL)) == market(800).indicators
+        assert await signal_ids(access.client) == market(800).signals
+        await groups(access)
+
+
+async def groups(access: RedisAccess) -> None:
+    """A consumer group from creation to the ledger."""
+    signal_ = example_signal()
+    fields = signal_.fields()
+    entry = await access.client.xadd(
+        keys.SIGNALS, dict(zip(fields[::2], fields[1::2], strict=True))
+    )
+    inbox = inbox_of(access)
+    count = len(await inbox.read(1000, 10))
+    await inbox.create()
+    assert await inbox.read(10, 10) == []
+    assert count == await access.client.xlen(keys.SIGNALS)
+    pending = (await inbox.pending(None))[-1]
+    assert await inbox.claim(pending)
+    [recipient] = recipients = _recipients()
+    assert await inbox.missing(signal_, recipients) == (recipient,)
+    for _ in range(2):
+        assert await inbox.settle(entry, signal_, recipient, recipients, message_id="<m>", now_ms=1)
+    assert await inbox.missing(signal_, recipients) == ()
+    await inbox.note_failure("because", 1)
+    await inbox.note_event("event", "because", 1)
+
+
+def _recipients() -> tuple[Recipient, ...]:
+    return (recipient("trader@example.com"),)
+
+
+async def test_everything_works_behind_sentinels(sentinels: Sentinels) -> None:
+    await scripts_reads_and_groups(sentinels.url)
+
+
+async def test_everything_works_on_a_cluster(cluster: Cluster) -> None:
+    await scripts_reads_and_groups(cluster.url)
+
+
+def settings_of(url: str) -> Settings:
+    return Settings(redis=RedisSettings(url=SecretStr(url)))
+
+
+async def test_status_sees_the_whole_cluster(cluster: Cluster) -> None:
+    settings = settings_of(cluster.url)
+    names = [f"i{n}" for n in range(12)]  # on all three owners
+    async with access_to(cluster.url) as access, asyncio.TaskGroup() as group:
+        await access.client.flushall()
+        beats = [
+            group.create_task(Heartbeat("ingest", name, Health()).beat(access)) for name in names
+        ]
+        await publish(access, market(200).fed)
+
+        async def all_there() -> bool:
+            facts = await answered(settings, lambda client: gather(client, settings))
+            assert facts.redis.version.startswith(("Redis ", "Valkey "))
+            assert facts.redis.url == cluster.url
+            lengths = {each.timeframe: each.length for each in facts.candles}
+            assert lengths == {name: len(fed) for name, fed in market(200).fed.items()}
+            return sorted(each.instance for each in facts.services) == sorted(names)
+
+        await wait_until(all_there, "all heartbeats")
+        for beat in beats:
+            beat.cancel()
+
+
+async def test_a_sentinel_that_is_frozen_holds_nobody_up(sentinels: Sentinels) -> None:
+    sentinels.sentinels[0].signal(signal.SIGSTOP)
+    try:
+        async with access_to(sentinels.url) as access, asyncio.timeout(4):
+            await access.patiently(lambda: access.client.set("key", "1"))
+            assert access.trouble is None
+    finally:
+        sentinels.sentinels[0].signal(signal.SIGCONT)
+
+
+async def trouble_at(url: str) -> str:
+    async with access_to(url) as access:
+        task = asyncio.create_task(access.value("signals-"))
+        found = await wait_until(lambda: access.trouble, "trouble")
+        task.cancel()
+    return str(found)
+
+
+async def test_a_wrong_form_or_name_is_told_with_its_remedy(
+    sentinels: Sentinels, cluster: Cluster
+) -> None:
+    wrong_name = sentinels.url.replace("mymaster", "other")
+    assert "no primary named other, say its sentinels: correct" in await trouble_at(wrong_name)
+    nobody = f"redis+sentinel://127.0.0.1:{free_ports(1)[0]}/mymaster"
+    assert "has no sentinel that answers: start them" in await trouble_at(nobody)
+    primary = (await sentinels.primary()).port
+    no_cluster = f"redis+cluster://127.0.0.1:{primary}"
+    assert "is no cluster: write redis://" in await trouble_at(no_cluster)
+    owner = await cluster.owner(slot_of(b"signals-"))
+    other = next(node for node in cluster.nodes[:3] if node is not owner)
+    one_node = f"redis://127.0.0.1:{other.port}"
+    assert "is a node of a cluster: write redis+cluster://" in await trouble_at(one_node)
+
+
+async def test_a_slot_that_moves_is_waited_for_and_followed(cluster: Cluster) -> None:
+    slot = slot_of(f"{{{SYMBOL}}}".encode())
+    source = await cluster.owner(slot)
+    target = next(node for node in cluster.nodes[:3] if node is not source)
+    ids = [(await node.ask("CLUSTER", "MYID")).decode() for node in (source, target)]
+    async with access_to(cluster.url) as access:
+        await access.client.flushall()
+        await publish(access, market(200).fed)
+        await target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[0])
+        await source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[1])
+        held = await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 100)
+        await source.ask("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *held)
+        key = keys.totals(SYMBOL)
+        task = asyncio.create_task(access.fields(key))
+        await wait_until(lambda: access.trouble, "trouble")
+        assert "moves keys between its nodes; this ends by itself" in str(access.trouble)
+        for node in (target, source, *cluster.nodes[:3]):
+            await node.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[1])
+        assert int((await task)[b"1m"]) > 0
+        await publish(access, market(300).fed)  # a script, in the new place
+
+
+async def test_one_step_touches_one_slot(cluster: Cluster) -> None:
+    async with access_to(cluster.url) as access:
+        async with access.client.pipeline(transaction=True) as pipe:
+            pipe.set("a", "1")
+            pipe.set("b", "1")
+            with pytest.raises(TwoSlots):
+                await pipe.execute()
+        async with access.client.pipeline(transaction=False) as pipe:
+            pipe.set("a", "1")
+            pipe.set("b", "2")
+            pipe.get("a")
+            assert await pipe.execute() == [True, True, b"1"]
+
+
+async def test_an_owner_that_dies_is_waited_for_and_told_once(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last of these tests: the cluster is another one afterwards."""
+    caplog.set_level(logging.INFO, logger="shared.redis_access")
+    half_ms = market(800).entries[len(market(800).entries) // 2].boundary_ms
+    half = {
+        name: [each for each in candles if each.boundary_ms <= half_ms]
+        for name, candles in market(800).fed.items()
+    }
+    async with access_to(cluster.url) as access:
+        await access.client.flushall()
+        async with computing(cluster.url), judging(cluster.url):
+            await publish(access, half)
+            await wait_until(lambda: access.client.exists(keys.cursor(SYMBOL)))
+            (await cluster.owner(slot_of(f"{{{SYMBOL}}}".encode()))).kill()
+            await publish(access, market(800).fed)
+            await until_position(access.client, "detector", market(800).entries[-1].entry_id)
+        assert await stored(access.client, keys.indicators(SYMBOL)) == market(800).indicators
+        assert await signal_ids(access.client) == market(800).signals
+    said = [one.getMessage() for one in caplog.records if one.name == "shared.redis_access"]
+    assert any("has a node that cannot be reached, 127.0.0.1:" in one for one in said)
+    per_worker = 3
+    assert all(said.count(one) <= per_worker for one in said), said
