@@ -91,6 +91,7 @@ async def _latency(seconds: float) -> list[Measure]:
         watch, bare = SignalWatch(), _Bare(pipeline)
         access = RedisAccess(pipeline.server.url, name="watch")
         await _caught_up(pipeline)
+        since_ms = (await pipeline.outside.state())["clock_ms"]  # what came before was catching up
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(watch.follow(access)), group.create_task(bare.run(access))]
             await asyncio.sleep(seconds)
@@ -99,7 +100,8 @@ async def _latency(seconds: float) -> list[Measure]:
                 task.cancel()
         costs = Costs(pipeline.supervisor)
         costs.sample()
-        signals = [each for each in await read_signals(pipeline.access) if not each.stale]
+        found = await read_signals(pipeline.access)
+        signals = [each for each in found if not each.stale and each.close_time_ms > since_ms]
         received = await pipeline.outside.deliveries()
         deliveries = join_deliveries(signals, received, periods_of(pipeline.settings))
         taken = await latencies(pipeline, signals, watch, deliveries)
