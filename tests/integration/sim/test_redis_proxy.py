@@ -142,7 +142,9 @@ async def test_connections_are_reset(proxy: RedisProxy) -> None:
         proxy.reset()
         await wait_until(lambda: not proxy.connections)
         for client in (redis, other):
-            with suppress(Lost):  # redis-py may notice before it sends
+            # redis-py may notice before it sends; asyncio of 3.12.1 and 3.13.0 stumbles over
+            # writelines on a transport that was reset.
+            with suppress(Lost, AttributeError):
                 await client.ping()
             assert await client.ping()
 

@@ -130,8 +130,8 @@ async def test_a_schedule_is_obeyed_when_the_clock_passes_its_times(speed: Any) 
 @pytest.mark.parametrize("speed", ["max", 6000])
 async def test_every_kind_may_happen_and_the_market_still_ends(speed: Any) -> None:
     """A stubborn client under everything at once: it comes back, and REST has the rest."""
-    hours = 72 if speed == "max" else 18
-    candles = generate(1, 3, START)[: hours * 60]
+    hours = 30 if speed == "max" else 18
+    candles = generate(1, 2, START)[: hours * 60]
     schedule = draw(11, START, START + hours * 3_600_000, 2)
     windows = maintenance_windows(schedule)
     exchange = Exchange(candles, speed=speed, schedule=schedule, idle_minutes_per_second=6000)
