@@ -6,6 +6,8 @@ market, and ``signals`` with ``{signals}`` for emission and delivery.
 
 SIGNALS = "signals"
 EVENTS = "events:{signals}"
+TROUBLES = "troubles:{signals}"
+"""Hash: what is wrong now (subject → state and since when), so that each edge is told once."""
 
 
 def klines(symbol: str, timeframe: str) -> str:
@@ -71,6 +73,11 @@ def deliveries(channel: str) -> str:
 def dead(channel: str) -> str:
     """Stream of dead letters of a channel."""
     return f"dead:{{signals}}:{channel}"
+
+
+def told(subject: str, state: str) -> str:
+    """Stands, with a TTL, while this event is not told again."""
+    return f"told:{{signals}}:{subject}:{state}"
 
 
 def health(service: str, instance: str) -> str:
