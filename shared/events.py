@@ -5,6 +5,7 @@ the hash ``troubles:{signals}``, so that of many processes that see it one tells
 one knows what was told. What has no end (Redis lost data) is told once in a while at most.
 """
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,11 +38,15 @@ class Trouble:
         return f"{self.state} {self.since_ms}"
 
 
+# The script that tells edges knows the same form.
+_TROUBLE = re.compile(r"([a-z]+) ([0-9]{1,16})")
+
+
 def read_trouble(text: bytes | str | None) -> Trouble | None:
     """The trouble of a field of ``troubles:{signals}``; None if there is none, or it is spoilt."""
     shown = text.decode(errors="replace") if isinstance(text, bytes) else text or ""
-    state, _, since = shown.partition(" ")
-    return Trouble(state, int(since)) if state and since.isascii() and since.isdecimal() else None
+    found = _TROUBLE.fullmatch(shown)
+    return Trouble(found[1], int(found[2])) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@
 -- Reply {status, what}: told <stream ID> | known <trouble that stands>: somebody else has told, or
 --       sees it otherwise
 local stands = redis.call('HGET', KEYS[2], ARGV[1]) or ''
+if not string.match(stands, '^%l+ %d+$') then stands = '' end -- somebody has spoilt it
 if stands ~= ARGV[2] then return {'known', stands} end
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[2], ARGV[1])

@@ -69,6 +69,13 @@ async def test_what_has_no_end_is_told_once_in_a_while(
     assert await each_redis.pttl(keys.told("redis", "lost")) > 0
 
 
+async def test_a_spoilt_trouble_does_not_stand(pair: list[EventsWriter], each_redis: Redis) -> None:
+    await each_redis.hset(keys.TROUBLES, "feed:BTCUSDT", "yes please")
+    assert await pair[0].trouble("feed:BTCUSDT") is None
+    assert await pair[0].begin("feed:BTCUSDT", BLIND, "feed BLIND")
+    assert await pair[0].trouble("feed:BTCUSDT") == BLIND
+
+
 def test_an_edited_entry_is_malformed_and_an_edited_trouble_none() -> None:
     event = Event("s", "redis", "lost", "ingest", "1", 5, True, 5, {"n": "1"})
     flat = [text.encode() for text in event.fields()]
