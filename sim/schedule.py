@@ -212,6 +212,38 @@ REDIS_KINDS: dict[str, Draw] = {
 
 KINDS: dict[str, Draw] = {**EXCHANGE_KINDS, **SINK_KINDS, **REDIS_KINDS}
 
+SERVICES = ("ingest", "indicators", "detector", "notifier")
+
+
+def _to_a_service(**more: Callable[[_Chance], Any]) -> Callable[[_Chance], dict[str, Any]]:
+    return lambda c: {
+        "service": c.one_of(*SERVICES),
+        **{name: drawn(c) for name, drawn in more.items()},
+    }
+
+
+def _brief_s(c: _Chance) -> float:
+    return c.seconds(0.2, 1.5)
+
+
+# What an outside cannot do to those it talks to. Whoever started the processes and the Redis server
+# does it; see ``operator_faults``.
+OPERATOR_KINDS: dict[str, Draw] = {
+    "kill": _alone("kill", _to_a_service()),
+    "terminate": _alone("terminate", _to_a_service()),
+    "freeze": _alone("freeze", _to_a_service(for_s=lambda c: c.seconds(0.2, 3))),
+    "twin": _alone("twin", _to_a_service(for_ms=lambda c: c.minutes_ms(60, 600))),
+    "server_kill": _alone("server_kill", lambda c: {"fsync": c.one_of("everysec", "always")}),
+    "server_terminate": _alone(
+        "server_terminate", lambda c: {"fsync": c.one_of("everysec", "always")}
+    ),
+    "server_busy": _alone("server_busy", lambda c: {"for_s": _brief_s(c)}),
+    "server_full": _alone("server_full", lambda c: {"for_s": _brief_s(c)}),
+    "server_read_only": _alone("server_read_only", lambda c: {"for_s": _brief_s(c)}),
+    "server_pause": _alone("server_pause", lambda c: {"for_s": _brief_s(c)}),
+    "server_flush": _alone("server_flush"),
+}
+
 
 def draw(
     seed: int,
@@ -227,16 +259,18 @@ def draw(
     companion at the same time (see above).
 
     Args:
-        kinds: names of ``KINDS``; all of ``EXCHANGE_KINDS`` when None. "maintenance" changes what
-            is true, see ``maintenance_windows``; the sinks' and Redis's kinds need ``Outside``.
+        kinds: names of ``KINDS`` and ``OPERATOR_KINDS``; all of ``EXCHANGE_KINDS`` when None.
+            "maintenance" changes what is true, see ``maintenance_windows``; the sinks' and Redis's
+            kinds need ``Outside``, the operator's somebody who follows ``operator_faults``.
 
     Raises:
         ValueError: there is no such kind, or none at all.
     """
     dealt = sorted(EXCHANGE_KINDS if kinds is None else set(kinds))
-    unknown = [kind for kind in dealt if kind not in KINDS]
+    known = KINDS | OPERATOR_KINDS
+    unknown = [kind for kind in dealt if kind not in known]
     if unknown or not dealt:
-        raise ValueError(f"no kinds {unknown}; there are {', '.join(KINDS)}")
+        raise ValueError(f"no kinds {unknown}; there are {', '.join(known)}")
     chance = _Chance(seed)
     deck = _deal(dealt, chance)
     schedule: list[Fault] = []
@@ -245,7 +279,7 @@ def draw(
         count = max(1, int(per_hour) + (chance.between(1, 1000) <= per_hour % 1 * 1000))
         for at_ms in sorted(chance.between(hour_ms, last_ms) for _ in range(count)):
             chance.at_ms = at_ms
-            drawn = KINDS[next(deck)](chance)
+            drawn = known[next(deck)](chance)
             schedule += [Fault(at_ms, name, arguments) for name, arguments in drawn]
     return schedule
 
@@ -257,6 +291,21 @@ def maintenance_windows(schedule: Iterable[Fault]) -> list[tuple[int, int]]:
         for fault in schedule
         if fault.name == "maintenance"
     ]
+
+
+def operator_faults(schedule: Iterable[Fault]) -> tuple[list[Fault], list[Fault]]:
+    """What the outside is to do, and what the operator is to do, of a schedule of both.
+
+    At the time of each of the operator's faults the outside halts its clock, until told to go on.
+    """
+    theirs, ours = [], []
+    for fault in schedule:
+        if fault.name in OPERATOR_KINDS:
+            ours.append(fault)
+            theirs.append(Fault(fault.at_ms, "halt", {}))
+        else:
+            theirs.append(fault)
+    return theirs, ours
 
 
 def dump_schedule(schedule: Iterable[Fault]) -> str:
