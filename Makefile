@@ -3,7 +3,7 @@
 DEV := ./btc-scanner --dev
 ARGS :=
 
-.PHONY: help setup demo up test check bench lock clean
+.PHONY: help setup demo up test check bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,13 @@ check: ## check style and types
 
 bench: ## measure latency, memory and speed, beside the targets
 	@$(DEV) -m bench $(ARGS)
+
+SEEDS := 1 2 3 4 5
+chaos: ## a week of a market under faults of all kinds, from five seeds (SEEDS="1 2 3")
+	@$(DEV) -m sim.write_market out/chaos/week.csv --days 7
+	@for seed in $(SEEDS); do \
+		./btc-scanner replay out/chaos/week.csv --speed max --chaos $$seed --out out/chaos/$$seed || exit; \
+	done
 
 # uv resolves for every platform and Python at once. What is locked stays; UPGRADE=1 takes the newest.
 lock: ## lock the requirements, with hashes (UPGRADE=1: to the newest versions)

@@ -44,7 +44,7 @@ class Operator:
 
     Attributes:
         caused: How often each fault was caused, by name.
-        ended: How often each service was killed or asked to end.
+        ended: How many processes of each service were killed or asked to end.
         recorded_ms: What the delivery ledger knew before Redis was emptied: (channel, signal ID) →
             our clock.
         crashed: How often a twin ended by itself.
@@ -57,6 +57,7 @@ class Operator:
         self._pipeline, self._faults, self._note = pipeline, tuple(faults), note
         self._chance = random.Random(seed)
         self._twins: set[str] = set()
+        self._ended: set[int] = set()
         self._state: Mapping[str, Any] = {}
         self.caused: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
@@ -132,10 +133,12 @@ class Operator:
 
     async def _end(self, number: signal.Signals, service: str) -> None:
         supervisor = self._pipeline.supervisor
-        while supervisor.pid(service) is None:
+        while (pid := supervisor.pid(service)) is None:
             await asyncio.sleep(_POLL_S)
         supervisor.kill(service, number)
-        self.ended[service] += 1
+        if pid not in self._ended:  # one that is on its way out dies once
+            self._ended.add(pid)
+            self.ended[service] += 1
 
     async def _freeze(self, service: str, for_s: float) -> None:
         pid = self._pipeline.supervisor.pid(service)

@@ -82,6 +82,15 @@ def load_candles(path: str | Path) -> Candles:
     return candles
 
 
+def write_candles(candles: Candles, path: Path) -> None:
+    """Write our CSV, which ``load_candles`` reads."""
+    columns = [getattr(candles, name).tolist() for name in COLUMNS]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(zip(*columns, strict=True))
+
+
 def without(candles: Candles, from_ms: int, to_ms: int) -> Candles:
     """The candles that do not open in this range (end exclusive)."""
     times = candles.open_time_ms

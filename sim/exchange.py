@@ -267,8 +267,8 @@ class Exchange(Faults):
         while self.feed.pending and self.agenda.next_ms <= latest_ms:
             await (self._wait if self.clock.paced else self._jump)(self.agenda.next_ms)
         self.feed.release()
-        last = self.end_ms + self._lateness_ms[0]
-        self.clock.stand_at(max(self.clock.now_ms, last))
+        # Late enough for whoever missed the last candle and waits for its deadline to ask REST.
+        self.clock.stand_at(max(self.clock.now_ms, self.end_ms + MINUTE_MS // 2))
         self.walking = False
         self._end_faults(bounded_only=True)
         self.finished.set()

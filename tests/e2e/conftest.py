@@ -13,7 +13,7 @@ import pytest
 from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
 from cli.replay_command import record
 from shared.settings import Settings
-from sim.candles import Candles
+from sim.candles import Candles, write_candles
 from sim.market import generate
 from tests.conftest import REQUIRED
 
@@ -26,12 +26,7 @@ Meddle = Callable[[Pipeline], Awaitable[None]]
 
 def candle_file(path: Path, candles: Candles) -> Path:
     """Our CSV of these candles."""
-    columns = [candles.open_time_ms.tolist()]
-    columns += [getattr(candles, n).tolist() for n in ("open", "high", "low", "close", "volume")]
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("open_time_ms", "open", "high", "low", "close", "volume"))
-        writer.writerows(zip(*columns, strict=True))
+    write_candles(candles, path)
     return path
 
 

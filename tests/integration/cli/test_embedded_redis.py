@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,30 @@ def test_data_stays_from_one_run_to_the_next(kind: Kind, tmp_path: Path) -> None
         client.xadd("signals", {"side": "LONG"}, id="5-0")
     with redis_server(kind, tmp_path) as server, redis.Redis.from_url(server.url) as client:
         assert client.xlen("signals") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_restart_keeps_data_and_address_and_changes_the_fsync(
+    kind: Kind, tmp_path: Path, number: signal.Signals
+) -> None:
+    async with running_redis("", tmp_path, kind=kind) as server:
+        url, pid = server.url, server.pid
+        with redis.Redis.from_url(url) as client:
+            client.xadd("signals", {"side": "LONG"}, id="5-0")
+        await server.restart(number, fsync="always")
+        assert server.url == url
+        assert server.pid != pid
+        with redis.Redis.from_url(url, decode_responses=True) as client:
+            assert client.xlen("signals") == 1
+            assert client.config_get("appendfsync")["appendfsync"] == "always"
+    assert _gone(server.pid)
+
+
+async def test_a_configured_server_is_not_ours_to_restart(tmp_path: Path) -> None:
+    async with running_redis("redis://127.0.0.1:1/0", tmp_path) as server:
+        assert server.pid is None
+        with pytest.raises(RedisUnavailable, match="not ours"):
+            await server.restart(signal.SIGTERM)
 
 
 def test_data_survives_the_servers_sudden_death(kind: Kind, tmp_path: Path) -> None:
@@ -310,10 +335,10 @@ def _until(condition: Callable[[], bool], patience_s: float = 10.0) -> bool:
 def test_the_lock_is_the_servers_own(kind: Kind, tmp_path: Path) -> None:
     with redis_server(kind, tmp_path) as server:
         assert server.pid
-        held = [
-            os.readlink(f"/proc/{server.pid}/fd/{fd}")
-            for fd in os.listdir(f"/proc/{server.pid}/fd")
-        ]
+        held = []
+        for fd in Path(f"/proc/{server.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # a starting server opens and closes others
+                held.append(os.readlink(fd))
         assert str(tmp_path / "lock") in held
     with (tmp_path / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

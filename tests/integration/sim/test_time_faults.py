@@ -161,3 +161,21 @@ async def test_a_schedule_of_unknown_faults_is_refused_at_once() -> None:
         Exchange(market(), schedule=[Fault(START, "earthquake", {})])
     with pytest.raises(UnknownFault, match="colour"):
         Exchange(market(), schedule=[Fault(START, "cut", {"colour": "red"})])
+
+
+async def test_an_unpaced_clock_halts_at_its_time_until_told_to_go_on() -> None:
+    at_ms = START + 30 * MINUTE_MS + 30_000
+    exchange = Exchange(market(60))
+    exchange.agenda.at(at_ms, exchange.halt)
+    async with exchange, listen(exchange, f"/ws/{ONE}") as client:
+        frames = await collect(client, 30)
+        await wait_until(lambda: exchange.halted)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert exchange.now_ms == at_ms
+        assert not exchange.finished.is_set()
+        exchange.go_on()
+        frames += await collect(client, 30)
+        await wait_until(exchange.finished.is_set)
+    opened = [frame["k"]["t"] for frame in frames]
+    assert opened == list(range(START, START + 60 * MINUTE_MS, MINUTE_MS))

@@ -22,6 +22,7 @@ from sim.schedule import (
     draw,
     dump_schedule,
     maintenance_windows,
+    operator_faults,
     parse_schedule,
 )
 
@@ -119,3 +120,13 @@ def test_a_schedule_survives_being_written() -> None:
 def test_what_is_no_schedule_is_refused(text: str) -> None:
     with pytest.raises(BadSchedule):
         parse_schedule(text)
+
+
+def test_the_outside_halts_where_the_operator_has_something_to_do() -> None:
+    schedule = draw(1, START, START + WEEK, kinds=["cut", "kill", "twin"])
+    theirs, ours = operator_faults(schedule)
+    assert {fault.name for fault in theirs} == {"cut", "halt"}
+    assert {fault.name for fault in ours} == {"kill", "twin"}
+    halts = [fault.at_ms for fault in theirs if fault.name == "halt"]
+    assert halts == [fault.at_ms for fault in ours]
+    assert len(theirs) == len(schedule)

@@ -1,0 +1,58 @@
+"""A history under faults of all kinds: the signals of an undisturbed run, each delivered."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sim.market import generate
+from sim.schedule import parse_schedule
+from tests.e2e.conftest import ROOT, START_MS, candle_file
+
+pytestmark = pytest.mark.timeout(240)
+
+DAYS = 3
+
+
+def test_chaos_changes_no_signal_and_loses_no_delivery(tmp_path: Path) -> None:
+    candles = candle_file(tmp_path / "candles.csv", generate(4, DAYS, START_MS))
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "replay", candles, "--chaos", "3", "--out", out],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = (out / "signals.csv").read_text()
+    assert len(rows.splitlines()) > 10
+    assert rows == (out / "undisturbed" / "signals.csv").read_text()
+    told = json.loads((out / "summary.json").read_text())["chaos"]
+    assert not any(told["signals"].values())
+    assert told["crashes"] == 0
+    for channel in told["deliveries"].values():
+        assert channel["lost"] == 0
+        assert channel["repeated"] == channel["repeated_before_recorded"]
+    assert told["candles_refilled"] > 0
+    # One an hour was drawn, and each was caused as often as it was drawn.
+    drawn = parse_schedule((out / "faults.json").read_text())
+    assert len({(fault.at_ms - START_MS) // 3_600_000 for fault in drawn}) == 24 * DAYS
+    for name in {fault.name for fault in drawn}:
+        assert told["faults"].get(name, 0) == sum(fault.name == name for fault in drawn), name
+
+
+def test_a_seed_that_is_no_number_is_explained(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", "replay", "x.csv", "--chaos", "much", "--out", tmp_path],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "--chaos" in done.stderr
