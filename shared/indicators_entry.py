@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from shared.candle import Fields
 from shared.decimals import finite, shortest
 from shared.malformed import Malformed
+from shared.quality import UNKNOWN, Quality, read_quality
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class IndicatorsEntry:
         trend_ema: ``ema_trend`` of ``trend_timeframe`` at its last candle closed by then.
         lag_ms: Exchange time when the candle arrived minus its boundary.
         received_at_ms: Our clock when the candle arrived, ms UTC.
+        quality: How the candles came that it rests on, its trend timeframe's too.
     """
 
     timeframe: str
@@ -44,6 +46,7 @@ class IndicatorsEntry:
     source: str
     lag_ms: int
     received_at_ms: int
+    quality: Quality = UNKNOWN
 
     @property
     def entry_id(self) -> str:
@@ -71,7 +74,7 @@ class IndicatorsEntry:
             "lag_ms", str(self.lag_ms),
             "received_at", str(self.received_at_ms),
         )  # fmt: skip
-        return flat
+        return flat + self.quality.fields()
 
 
 _OPTIONAL = (
@@ -125,8 +128,14 @@ def read_indicators(entry_id: bytes, fields: Fields) -> IndicatorsEntry:
             source=fields[b"source"].decode(),
             lag_ms=int(fields[b"lag_ms"]),
             received_at_ms=int(fields[b"received_at"]),
+            quality=_quality(fields),
         )
     except KeyError as error:
         raise Malformed(f"indicators entry {entry_id!r} has no field {error}") from None
     except ValueError as error:
         raise Malformed(f"indicators entry {entry_id!r}: {error}") from None
+
+
+def _quality(fields: Fields) -> Quality:
+    counts = {name.decode(): fields[name].decode() for name in fields if name.startswith(b"warm_")}
+    return read_quality(counts)

@@ -9,6 +9,7 @@ from shared.candle import Fields
 from shared.decimals import finite, shortest
 from shared.malformed import Malformed
 from shared.market import Market, market_of
+from shared.quality import UNKNOWN, Quality, read_quality
 
 
 class Side(StrEnum):
@@ -48,6 +49,7 @@ class Signal:
         stale: Already too old when detected; recorded, never alerted.
         lag_ms: Exchange time when the candle arrived minus its boundary.
         received_at_ms: Our clock when the candle arrived.
+        quality: How the candles came that it rests on.
     """
 
     market: Market
@@ -75,6 +77,7 @@ class Signal:
     source: str
     lag_ms: int
     received_at_ms: int
+    quality: Quality = UNKNOWN
 
     @property
     def id(self) -> str:
@@ -123,7 +126,7 @@ class Signal:
         flat += ("factors", " ".join(self.factors), "stale", "1" if self.stale else "0")
         flat += ("source", self.source, "lag_ms", str(self.lag_ms))
         flat += ("received_at", str(self.received_at_ms))
-        return flat
+        return flat + self.quality.fields()
 
 
 _TEXTS = ("timeframe", "side", "close_time_ms", "trend_timeframe", "bias", "confidence")
@@ -169,6 +172,7 @@ def read_signal(entry_id: bytes, fields: Fields) -> Signal:
             source=known["source"],
             lag_ms=int(known["lag_ms"]),
             received_at_ms=int(known["received_at"]),
+            quality=read_quality(known),
             **numbers,
         )
         _ = signal.sentence  # what cannot be shown (a step, a time) fails here, not in an alert
@@ -212,5 +216,6 @@ def example_signal(**changes: object) -> Signal:
         source="ws",
         lag_ms=12,
         received_at_ms=1762094100012,
+        quality=Quality(500),
     )
     return replace(signal, **changes)  # type: ignore[arg-type] # names are the caller's concern

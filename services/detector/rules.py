@@ -180,4 +180,5 @@ def evaluate(entry: IndicatorsEntry, rules: Rules, market: Market, now_ms: float
         source=entry.source,
         lag_ms=entry.lag_ms,
         received_at_ms=entry.received_at_ms,
+        quality=entry.quality,
     )

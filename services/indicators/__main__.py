@@ -30,6 +30,7 @@ def plan_of(settings: Settings) -> Plan:
         rsi_period=periods.rsi_period,
         atr_period=periods.atr_period,
         volume_ma_period=periods.volume_ma_period,
+        late_after_ms=settings.exchange.close_deadline_seconds * 1000,
     )
 
 

@@ -17,8 +17,12 @@ from services.indicators.maths import Atr, Ema, Rsi, Sma, State, Vwap
 from shared.candle import Candle
 from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
+from shared.quality import Quality, WarmUp
 
-FORMAT = 3
+FORMAT = 4
+
+# An EMA's seed weighs e^-10 after so many periods.
+_WARM_UP_PERIODS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Plan:
     Attributes:
         intervals: Timeframe → interval in ms, longest first; the order is the rank.
         trends: Timeframe → the longer one whose trend EMA it is compared with.
+        late_after_ms: A candle that the WebSocket brings later than this counts as late. Nothing
+            is computed from it, so it is not among the parameters.
     """
 
     intervals: Mapping[str, int]
@@ -52,6 +58,13 @@ class Plan:
     rsi_period: int
     atr_period: int
     volume_ma_period: int
+    late_after_ms: float = 3000.0
+
+    @property
+    def warm_up(self) -> int:
+        """Candles after which indicators have forgotten how they were seeded."""
+        periods = self.ema_slow, self.ema_trend, self.rsi_period, self.atr_period
+        return _WARM_UP_PERIODS * max(*periods, self.volume_ma_period)
 
     @property
     def parameters(self) -> str:
@@ -75,6 +88,7 @@ class _Timeframe:
         self.waiting: deque[Candle] = deque()
         self.fed_ms: int | None = None
         self.released_ms: int | None = None
+        self.warm_up = WarmUp(plan.warm_up, plan.late_after_ms)
         self.forget(plan)
 
     def forget(self, plan: Plan) -> None:
@@ -82,6 +96,7 @@ class _Timeframe:
         self.ema_fast, self.ema_slow = Ema(plan.ema_fast), Ema(plan.ema_slow)
         self.ema_trend, self.volume_ma = Ema(plan.ema_trend), Sma(plan.volume_ma_period)
         self.rsi, self.atr, self.vwap = Rsi(plan.rsi_period), Atr(plan.atr_period), Vwap()
+        self.warm_up.forget()
 
     def update(self, candle: Candle) -> tuple[float | None, float | None]:
         """Update all indicators; return the fast and slow EMA of the candle before."""
@@ -107,6 +122,7 @@ class _Timeframe:
             "atr": self.atr.state(),
             "volume_ma": self.volume_ma.state(),
             "vwap": self.vwap.state(),
+            "warm_up": self.warm_up.state(),
         }
 
     def restore(self, plan: Plan, state: Mapping[str, Any]) -> None:
@@ -119,6 +135,7 @@ class _Timeframe:
         self.atr = Atr.restored(plan.atr_period, _numbers(state["atr"]))
         self.volume_ma = Sma.restored(plan.volume_ma_period, _numbers(state["volume_ma"]))
         self.vwap = Vwap.restored(_numbers(state["vwap"]))
+        self.warm_up.restore(state["warm_up"])
 
 
 def _numbers(state: Any) -> State:
@@ -183,6 +200,7 @@ class Engine:
                 frame.forget(self._plan)
             frame.released_ms = candle.boundary_ms
             self.position = f"{candle.boundary_ms}-{frame.rank}"
+            frame.warm_up.add(candle)
             if candle.missing:
                 frame.vwap.witness(candle.boundary_ms - frame.interval_ms)
             else:
@@ -231,7 +249,13 @@ class Engine:
             source=candle.source,
             lag_ms=candle.lag_ms,
             received_at_ms=candle.received_at_ms,
+            quality=self._quality(frame),
         )
+
+    def _quality(self, frame: _Timeframe) -> Quality:
+        """Of all candles that a signal of this timeframe rests on."""
+        own = frame.warm_up.quality
+        return own if frame.trend is None else own + self._frames[frame.trend].warm_up.quality
 
     def state(self) -> dict[str, object]:
         """Everything that later entries depend on; candles still waiting are read again."""

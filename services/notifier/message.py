@@ -48,6 +48,7 @@ def email_text(signal: Signal, periods: Periods) -> str:
         f"- ATR({periods.atr}): {_money(signal, signal.atr)}",
         f"- Market Bias: {signal.bias}",
         f"- Confidence: {signal.confidence}/{len(FACTORS)} factors",
+        *([] if signal.quality.complete else [f"- Data: {signal.quality.text}"]),
         "",
         "Indicators:",
         f"- EMA({periods.ema_fast}): {_money(signal, signal.ema_fast)}",
@@ -80,6 +81,7 @@ def telegram_text(signal: Signal, periods: Periods) -> str:
         f"EMA{periods.ema_fast}: {fast} | EMA{periods.ema_slow}: {slow}",
         f"VWAP: {_money(signal, signal.vwap)} | RSI: {signal.rsi:.1f}",
         f"Volume: {signal.volume_ratio:.2f}x avg",
+        *([] if signal.quality.complete else [f"Data: {signal.quality.text}"]),
         "",
         f"{signal.closed_at:%H:%M:%S} UTC",
     )

@@ -26,6 +26,7 @@ PURE = [
     "shared/keys.py",
     "shared/malformed.py",
     "shared/market.py",
+    "shared/quality.py",
     "shared/redis_address.py",
     "shared/timeframe.py",
     "shared/times.py",

@@ -1,6 +1,7 @@
 """The merge in event time, what an entry carries, and what holes and markers do."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from services.indicators.engine import Engine, Hole, Plan
 from shared.candle import Candle, missing_candle
 from shared.indicators_entry import IndicatorsEntry
+from shared.quality import Quality
 from tests.unit.indicators.history import (
     DEFAULT,
     INTERVALS,
@@ -235,3 +237,12 @@ def test_the_parameters_are_told_in_words() -> None:
     assert DEFAULT.parameters == (
         "EMA 9/21/50, RSI 6, ATR 14, volume MA 20, 1h 5m→1h 1m→5m"
     )  # fmt: skip
+
+
+def test_an_entry_tells_how_its_candles_came_and_those_of_its_trend(engine: Engine) -> None:
+    engine.feed("5m", [replace(candle("14:35"), source="rest")])
+    late, absent = replace(candle("14:34"), lag_ms=9000), missing_candle(at("14:35"), 0, 0)
+    engine.feed("1m", [late, absent, candle("14:36")])
+    *_, of_5m, of_1m = engine.release(100)
+    assert (of_5m.timeframe, of_5m.quality) == ("5m", Quality(2 + 1, by_rest=1))
+    assert of_1m.quality == Quality(6 + 2, by_rest=1, late=1, missing=1)

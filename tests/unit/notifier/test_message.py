@@ -4,6 +4,7 @@ import pytest
 
 from services.notifier.message import Periods, email_text, subject, telegram_text
 from shared.market import Market
+from shared.quality import Quality
 from shared.trade_signal import Bias, Side, example_signal
 
 PERIODS = Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6)
@@ -134,3 +135,10 @@ def test_a_volume_has_decimals_only_where_they_matter(volume: float, shown: str)
 def test_what_rounds_to_zero_percent_has_no_sign(stop: float) -> None:
     email = email_text(example_signal(stop_loss=stop), PERIODS)
     assert line(email, "Stop Loss: ").endswith("(0.00%)")
+
+
+def test_the_data_behind_a_signal_are_shown_unless_all_came_in_time() -> None:
+    holey = example_signal(quality=Quality(500, by_rest=3, missing=2))
+    shown = "3 by REST, 2 missing of the last 500 candles"
+    assert f"- Data: {shown}\n" in email_text(holey, PERIODS)
+    assert f"Data: {shown}\n" in telegram_text(holey, PERIODS)

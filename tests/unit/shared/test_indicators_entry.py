@@ -7,6 +7,7 @@ import pytest
 
 from shared.indicators_entry import IndicatorsEntry, read_indicators
 from shared.malformed import Malformed
+from shared.quality import Quality
 from tests.unit.detector.entries import LONG
 
 ID = b"1762094100000-1"
@@ -54,7 +55,8 @@ def test_an_entry_reads_back_as_itself(entry: IndicatorsEntry) -> None:
 
 def test_every_attribute_is_in_the_stream_or_in_the_id() -> None:
     names = {field.name for field in fields_of(IndicatorsEntry)}
-    assert names - set(LONG.fields()[::2]) == {"boundary_ms", "rank", "received_at_ms"}
+    stamped = replace(LONG, quality=Quality(5))
+    assert names - set(stamped.fields()[::2]) == {"boundary_ms", "rank", "received_at_ms"}
 
 
 @pytest.mark.parametrize("name", [name.encode() for name in UNDEFINED.fields()[::2]])
@@ -76,3 +78,8 @@ def test_an_entry_whose_number_is_none_is_malformed(name: bytes, value: bytes) -
 def test_an_entry_without_a_boundary_and_rank_is_malformed(entry_id: bytes) -> None:
     with pytest.raises(Malformed, match="invalid literal"):
         read_indicators(entry_id, stored(LONG))
+
+
+def test_the_stamp_of_an_entry_reads_back() -> None:
+    stamped = replace(LONG, quality=Quality(300, 1, 2, 3))
+    assert read_indicators(ID, stored(stamped)) == stamped
