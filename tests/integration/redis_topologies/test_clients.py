@@ -13,11 +13,13 @@ from pydantic import SecretStr
 from cli.status_command import answered, gather
 from services.notifier.channels import Recipient, recipient
 from services.notifier.inbox import Inbox
+from services.notifier.sources import SIGNALS
 from shared import keys
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
 from shared.redis_cluster import TwoSlots, slot_of
-from shared.settings import Health, Settings
+from shared.settings import Health, Settings, Streams
 from shared.settings import Redis as RedisSettings
 from shared.trade_signal import example_signal
 from tests.integration.redis_topologies.topologies import (
@@ -66,7 +68,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def inbox_of(access: RedisAccess) -> Inbox:
-    return Inbox(access, "email", "me", ledger_ttl_ms=60_000, events_maxlen=100)
+    events = EventsWriter(access, "notifier", "1", Streams())
+    return Inbox(access, SIGNALS, "email", "me", ledger_ttl_ms=60_000, events=events)
 
 
 async def scripts_reads_and_groups(url: str) -> None:
@@ -102,7 +105,6 @@ async def groups(access: RedisAccess) -> None:
         assert await inbox.settle(entry, signal_, recipient, recipients, message_id="<m>", now_ms=1)
     assert await inbox.missing(signal_, recipients) == ()
     await inbox.note_failure("because", 1)
-    await inbox.note_event("event", "because", 1)
 
 
 def _recipients() -> tuple[Recipient, ...]:
