@@ -19,6 +19,7 @@ from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.market import market_of
 from shared.redis_access import RedisAccess
+from shared.roll_call import RollCall
 from shared.runtime import start_service
 from shared.settings import Settings
 
@@ -76,12 +77,14 @@ async def serve(settings: Settings, instance: str) -> None:
         name = consumer.removeprefix(f"{host}-")
         heartbeat = Heartbeat("notifier", name, settings.health)
         events = EventsWriter(access, "notifier", name, settings.streams)
+        roll_call = RollCall(access, events, "notifier", settings.health)
         postman = Postman(access, consumer, settings, heartbeat, events)
         heartbeat.facts.update(channels=" ".join(settings.channels), consumer=consumer)
         try:
             await access.ready()
             async with asyncio.TaskGroup() as group:
                 group.create_task(heartbeat.beat(access))
+                group.create_task(roll_call.keep_answering())
                 for channel in settings.channels:
                     group.create_task(_serve_channel(channel, postman))
                 heartbeat.state = "running"

@@ -16,10 +16,12 @@ TOGETHER = {
         keys.indicators(SYMBOL), keys.state(SYMBOL), keys.owner(SYMBOL), keys.progress(SYMBOL),
     ],
     "emit": [keys.SIGNALS, keys.dedup(SYMBOL, "LONG"), keys.cursor(SYMBOL)],
+    "roll call": [keys.SERVICES, keys.TROUBLES, keys.EVENTS],
     "merge": [keys.klines(SYMBOL, name) for name in ("1m", "5m", "1h")],
     "load": [keys.state(SYMBOL), keys.progress(SYMBOL)],
     "settle": [
         keys.SIGNALS, keys.EVENTS, keys.dead("email"), keys.deliveries("email"),
+        keys.deliveries("email:events"),
         keys.delivered("email", SIGNAL, "a1b2"),
     ],
 }  # fmt: skip
