@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -11,6 +12,8 @@ from cli.pipeline import Pipeline
 from cli.replay_record import Delivery
 from services.notifier.message import Periods
 from shared import keys
+from shared.event import Event, read_event
+from shared.malformed import Malformed
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
 from shared.streams import Entry, read
@@ -82,6 +85,15 @@ async def read_signals(access: RedisAccess) -> list[Signal]:
     """All signals of the stream, oldest first."""
     entries = cast("list[Entry]", await access.client.xrange(keys.SIGNALS))
     return [read_signal(entry_id, fields) for entry_id, fields in entries]
+
+
+async def read_events(access: RedisAccess) -> list[Event]:
+    """All events that can be read, oldest first."""
+    found = []
+    for entry_id, fields in cast("list[Entry]", await access.client.xrange(keys.EVENTS)):
+        with suppress(Malformed):
+            found.append(read_event(entry_id, fields))
+    return found
 
 
 async def latencies(

@@ -15,6 +15,7 @@ from cli.observe import (
     SignalWatch,
     latencies,
     periods_of,
+    read_events,
     read_signals,
     totals,
     undelivered,
@@ -99,7 +100,8 @@ async def record(pipeline: Pipeline, out: Path) -> dict[str, Any]:
         await access.close()
     signals = await read_signals(pipeline.access)
     received = await pipeline.outside.deliveries()
-    deliveries = join_deliveries(signals, received, periods_of(pipeline.settings))
+    events = await read_events(pipeline.access)
+    deliveries = join_deliveries(signals, received, periods_of(pipeline.settings), events)
     (out / "signals.csv").write_text(signals_csv(signals), encoding="utf-8")
     (out / "deliveries.csv").write_text(deliveries_csv(deliveries), encoding="utf-8")
     published = await totals(pipeline)
