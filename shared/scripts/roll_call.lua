@@ -16,10 +16,14 @@ local now, longest = clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(ARG
 
 local answered, flat = {}, redis.call('HGETALL', KEYS[1])
 for i = 1, #flat, 2 do
-  -- What somebody has spoilt counts as now, and so does what is later: the clock was set back.
-  local at = tonumber(string.match(flat[i + 1], '^%d+$')) or now
-  answered[flat[i]] = math.min(at, now)
-  if at >= now then redis.call('HSET', KEYS[1], flat[i], string.format('%.0f', now)) end
+  if string.match(flat[i], '^[%l_]+$') then
+    -- What somebody has spoilt counts as now, and so does what is later: the clock was set back.
+    local at = tonumber(string.match(flat[i + 1], '^%d+$')) or now
+    answered[flat[i]] = math.min(at, now)
+    if at >= now then redis.call('HSET', KEYS[1], flat[i], string.format('%.0f', now)) end
+  else
+    redis.call('HDEL', KEYS[1], flat[i]) -- no service of ours
+  end
 end
 local last, since = answered['anybody'], answered['listening_since']
 if not last or not since or now - last > longest / 2 then since = now end

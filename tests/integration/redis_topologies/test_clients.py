@@ -13,12 +13,14 @@ from pydantic import SecretStr
 from cli.status_command import answered, gather
 from services.notifier.channels import Recipient, recipient
 from services.notifier.inbox import Inbox
-from services.notifier.sources import SIGNALS
+from services.notifier.sources import EVENTS, SIGNALS
 from shared import keys
+from shared.event import Trouble, read_event
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
 from shared.redis_cluster import TwoSlots, slot_of
+from shared.roll_call import RollCall
 from shared.settings import Health, Settings, Streams
 from shared.settings import Redis as RedisSettings
 from shared.trade_signal import example_signal
@@ -83,6 +85,7 @@ async def scripts_reads_and_groups(url: str) -> None:
         assert await stored(access.client, keys.indicators(SYMBOL)) == market(800).indicators
         assert await signal_ids(access.client) == market(800).signals
         await groups(access)
+        await operational(access)
 
 
 async def groups(access: RedisAccess) -> None:
@@ -105,6 +108,24 @@ async def groups(access: RedisAccess) -> None:
         assert await inbox.settle(entry, signal_, recipient, recipients, message_id="<m>", now_ms=1)
     assert await inbox.missing(signal_, recipients) == ()
     await inbox.note_failure("because", 1)
+
+
+async def operational(access: RedisAccess) -> None:
+    """Events from the roll call to the group."""
+    events = EventsWriter(access, "ingest", "1", Streams())
+    await RollCall(access, events, "ingest", Health()).answer()
+    assert await events.begin("service:detector", Trouble("down", 7), "detector DOWN")
+    await RollCall(access, events, "detector", Health()).answer()
+    await events.lost("something")
+    inbox = Inbox(access, EVENTS, "email", "me", ledger_ttl_ms=60_000, events=events)
+    await inbox.create()
+    told = [read_event(*entry) for entry in await inbox.read(10, 10)]
+    assert [event.state for event in told] == ["down", "up", "lost"]
+    [recipient] = recipients = _recipients()
+    [pending, *_] = await inbox.pending(None)
+    await inbox.settle(pending.entry_id, told[0], recipient, recipients, message_id="<m>", now_ms=1)
+    assert await inbox.missing(told[0], recipients) == ()
+    assert len(await inbox.pending(None)) == 2
 
 
 def _recipients() -> tuple[Recipient, ...]:

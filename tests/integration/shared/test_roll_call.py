@@ -141,7 +141,15 @@ async def test_a_clock_that_was_set_back_makes_nobody_immortal(
 
 async def test_a_spoilt_roll_is_begun_anew(roll: Roll, each_redis: Redis) -> None:
     await roll.answered(ingest=1)
-    await each_redis.hset(keys.SERVICES, mapping={"detector": "noon", "anybody": ""})
+    strange = {b"\xff": 1, "two words": 1, "": 1}
+    await each_redis.hset(
+        keys.SERVICES, mapping={"detector": "noon", "anybody": "", "notifier": "9" * 40, **strange}
+    )
+    await roll.answers("ingest")
+    assert set(await each_redis.hkeys(keys.SERVICES)) == {
+        b"ingest", b"detector", b"notifier", b"anybody", b"listening_since",
+    }  # fmt: skip
+    await roll.answered(ingest=1)
     await roll.answers("ingest")
     await each_redis.set(keys.SERVICES, "a string")
     await each_redis.set(keys.TROUBLES, "a string")
