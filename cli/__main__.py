@@ -114,6 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_json(command("status", _status, "tell how each service is doing", _STATUS))
     _add_signals(command("signals", _signals, "list the latest signals", _SIGNALS))
+    _add_signals(command("events", _events, "list what happened to the scanner itself", _EVENTS))
     _add_config(command("config", _no_config_command, "check or show the configuration"), common)
     command("version", _version, "print the version")
     return parser
@@ -154,6 +155,10 @@ something is unhealthy."""
 
 _SIGNALS = """\
 Newest first, from the stream of the running scanner, with whether each was sent."""
+
+_EVENTS = """\
+Newest first: feeds that were blind, services that were down, data that Redis lost, and when that
+ended. What stands now is shown by status."""
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -270,6 +275,14 @@ def _signals(chosen: argparse.Namespace) -> int:
     from cli import signals_command  # noqa: PLC0415
 
     return signals_command.run(
+        _settings_of_a_running_scanner(chosen.config), chosen.count, chosen.json
+    )
+
+
+def _events(chosen: argparse.Namespace) -> int:
+    from cli import events_command  # noqa: PLC0415
+
+    return events_command.run(
         _settings_of_a_running_scanner(chosen.config), chosen.count, chosen.json
     )
 

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from cli.measure import Costs
-from cli.observe import SignalWatch, latencies, periods_of, read_signals, totals, undelivered
+from cli.observe import (
+    SignalWatch,
+    latencies,
+    periods_of,
+    read_events,
+    read_signals,
+    totals,
+    undelivered,
+)
 from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
 from cli.replay_record import account, join_deliveries
 from cli.supervisor import run_until_signalled
@@ -151,7 +159,8 @@ class _Show:
         pipeline = self._pipeline
         signals = await read_signals(pipeline.access)
         fresh = [signal for signal in signals if not signal.stale]
-        deliveries = join_deliveries(signals, await pipeline.outside.deliveries(), self._periods)
+        received, events = await pipeline.outside.deliveries(), await read_events(pipeline.access)
+        deliveries = join_deliveries(signals, received, self._periods, events)
         published = await totals(pipeline)
         told = account(signals, deliveries)
         latency = await latencies(pipeline, signals, watch, deliveries)

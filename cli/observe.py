@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -12,6 +13,8 @@ from cli.replay_record import Delivery, join_deliveries
 from services.notifier.message import Periods
 from shared import keys
 from shared.candle import Candle, read_candle
+from shared.event import Event, read_event
+from shared.malformed import Malformed
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
 from shared.streams import Entry, read
@@ -92,9 +95,9 @@ async def read_klines(access: RedisAccess, symbol: str, timeframe: str) -> list[
 
 
 async def join_received(pipeline: Pipeline, signals: Sequence[Signal]) -> list[Delivery]:
-    """What the mailbox and the Bot API accepted, and of which signal each is."""
-    received = await pipeline.outside.deliveries()
-    return join_deliveries(signals, received, periods_of(pipeline.settings))
+    """What the mailbox and the Bot API accepted, and of which signal or event each is."""
+    received, events = await pipeline.outside.deliveries(), await read_events(pipeline.access)
+    return join_deliveries(signals, received, periods_of(pipeline.settings), events)
 
 
 async def read_ledger(access: RedisAccess) -> dict[tuple[str, str], int]:
@@ -112,6 +115,15 @@ async def read_ledger(access: RedisAccess) -> dict[tuple[str, str], int]:
         at_ms, name = int(text.split()[0]), (channel, rest.rpartition(":")[0])
         recorded[name] = min(at_ms, recorded.get(name, at_ms))
     return recorded
+
+
+async def read_events(access: RedisAccess) -> list[Event]:
+    """All events that can be read, oldest first."""
+    found = []
+    for entry_id, fields in cast("list[Entry]", await access.client.xrange(keys.EVENTS)):
+        with suppress(Malformed):
+            found.append(read_event(entry_id, fields))
+    return found
 
 
 async def latencies(

@@ -1,8 +1,8 @@
 """What a replay writes: signals.csv, deliveries.csv, and the joins behind summary.json.
 
-Pure. A mail carries its signal's ID in a header; a Telegram message is recognised by its text, and
-where two signals read the same (they would have to agree in every number and the time of day) by
-order.
+Pure. A mail carries the ID of its signal or event in a header; a Telegram message is recognised by
+its text, and where two read the same (they would have to agree in every number and the time of
+day) by order.
 """
 
 import csv
@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.notifier import event_message
 from services.notifier.message import Periods, telegram_text
 from shared.decimals import shortest
+from shared.event import Event
 from shared.trade_signal import Signal
 
 SIGNAL_COLUMNS = (
@@ -32,17 +34,18 @@ SIGNAL_COLUMNS = (
     "confidence",
     "stale",
 )
-DELIVERY_COLUMNS = ("channel", "signal_id", "received_at_ms", "message_id")
+DELIVERY_COLUMNS = ("channel", "signal_id", "received_at_ms", "message_id", "event_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message as a sink received it; ``signal_id`` is empty if it belongs to no signal."""
+    """One message as a sink received it; it belongs to a signal, an event, or (unexpected) none."""
 
     channel: str
     signal_id: str
     received_at_ns: int
     message_id: str
+    event_id: str = ""
 
 
 def signals_csv(signals: Iterable[Signal]) -> str:
@@ -67,7 +70,13 @@ def deliveries_csv(deliveries: Iterable[Delivery]) -> str:
     return _csv(
         DELIVERY_COLUMNS,
         [
-            (each.channel, each.signal_id, str(each.received_at_ns // 1_000_000), each.message_id)
+            (
+                each.channel,
+                each.signal_id,
+                str(each.received_at_ns // 1_000_000),
+                each.message_id,
+                each.event_id,
+            )
             for each in deliveries
         ],
     )
@@ -82,44 +91,71 @@ def _csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def join_deliveries(
-    signals: Sequence[Signal], received: Mapping[str, Sequence[Mapping[str, Any]]], periods: Periods
+    signals: Sequence[Signal],
+    received: Mapping[str, Sequence[Mapping[str, Any]]],
+    periods: Periods,
+    events: Sequence[Event] = (),
 ) -> list[Delivery]:
-    """Which signal each received message belongs to."""
+    """Which signal or event each received message belongs to."""
     emails = [
-        Delivery("email", mail["signal_id"] or "", mail["received_at_ns"], mail["message_id"])
+        Delivery(
+            "email",
+            mail["signal_id"] or "",
+            mail["received_at_ns"],
+            mail["message_id"],
+            mail["event_id"] or "",
+        )
         for mail in received["email"]
     ]
-    return emails + _telegrams(signals, received["telegram"], periods)
-
-
-def _telegrams(
-    signals: Sequence[Signal], messages: Sequence[Mapping[str, Any]], periods: Periods
-) -> list[Delivery]:
-    by_text: dict[str, deque[str]] = defaultdict(deque)
-    for signal in signals:
-        by_text[telegram_text(signal, periods)].append(signal.id)
-    found = []
-    for message in messages:
-        candidates = by_text.get(message["text"])
-        signal_id = ""
-        if candidates:
-            signal_id = candidates.popleft() if len(candidates) > 1 else candidates[0]
-        found.append(
-            Delivery("telegram", signal_id, message["received_at_ns"], str(message["message_id"]))
+    of_signals = _by_text((_bare(telegram_text(each, periods)), each.id) for each in signals)
+    of_events = _by_text((event_message.telegram_text(each), each.id) for each in events)
+    telegrams = [
+        Delivery(
+            "telegram",
+            _next(of_signals[_bare(message["text"])]),
+            message["received_at_ns"],
+            str(message["message_id"]),
+            _next(of_events[message["text"]]),
         )
+        for message in received["telegram"]
+    ]
+    return emails + telegrams
+
+
+def _bare(text: str) -> str:
+    """Without the data-quality stamp: a signal that was lost and found again may have another."""
+    return "\n".join(line for line in text.split("\n") if not line.startswith("Data: "))
+
+
+def _by_text(texts: Iterable[tuple[str, str]]) -> dict[str, deque[str]]:
+    found: dict[str, deque[str]] = defaultdict(deque)
+    for text, its_id in texts:
+        found[text].append(its_id)
     return found
 
 
+def _next(candidates: deque[str]) -> str:
+    """The first that was not taken yet; the last one is never taken away, so that repeats show."""
+    if not candidates:
+        return ""
+    return candidates.popleft() if len(candidates) > 1 else candidates[0]
+
+
 def account(signals: Sequence[Signal], deliveries: Sequence[Delivery]) -> dict[str, Any]:
-    """Per channel: messages, signals that never arrived, repeats, messages of no signal."""
+    """Per channel: messages of signals, signals that never arrived, repeats, messages of neither.
+
+    Messages about the scanner itself are counted as ``events`` and nowhere else.
+    """
     wanted = {signal.id for signal in signals if not signal.stale}
     told = {}
     for channel in ("email", "telegram"):
-        counts = Counter(each.signal_id for each in deliveries if each.channel == channel)
+        here = [each for each in deliveries if each.channel == channel]
+        counts = Counter(each.signal_id for each in here if not each.event_id)
         told[channel] = {
             "delivered": sum(counts.values()),
             "lost": len(wanted - set(counts)),
             "duplicates": sum(n - 1 for name, n in counts.items() if name in wanted),
             "unexpected": sum(n for name, n in counts.items() if name not in wanted),
+            "events": sum(bool(each.event_id) for each in here),
         }
     return told

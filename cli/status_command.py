@@ -27,6 +27,7 @@ from cli.status_view import (
     Problem,
     Reader,
     RedisFacts,
+    Standing,
     Verdict,
     document,
     headline,
@@ -37,6 +38,7 @@ from cli.status_view import (
 )
 from shared import keys
 from shared.candle import read_candle
+from shared.event import read_trouble
 from shared.log import Line
 from shared.malformed import Malformed
 from shared.redis_access import RedisAccess, remedy, shown_url
@@ -163,6 +165,7 @@ class Gatherer:
                 "progress": ("HGETALL", keys.progress(symbol)),
                 "totals": ("HGETALL", keys.totals(symbol)),
                 "cursor": ("GET", keys.cursor(symbol)),
+                "troubles": ("HGETALL", keys.TROUBLES),
                 "groups": ("XINFO GROUPS", keys.SIGNALS),
                 "indicators": ("XREVRANGE", keys.indicators(symbol), "+", "-", "COUNT", 1),
                 "signal": ("XREVRANGE", keys.SIGNALS, "+", "-", "COUNT", 1),
@@ -201,6 +204,7 @@ class Gatherer:
             channels=found_channels,
             streams={name: _count(first[f"length {name}"]) for name in self._streams()},
             last_signal=self._last_signal(first["signal"]),
+            troubles=tuple(self._troubles(first["troubles"])),
         )
 
     def _streams(self) -> tuple[str, ...]:
@@ -433,6 +437,11 @@ class Gatherer:
         return LastSignal(
             signal.id, self._clean(signal.sentence), added_ms, signal.close_time_ms, signal.stale
         )
+
+    def _troubles(self, fields: Mapping[bytes, bytes] | None) -> Iterator[Standing]:
+        for subject, held in sorted((fields or {}).items()):
+            if (trouble := read_trouble(held)) is not None:
+                yield Standing(self._text(subject), trouble.state, trouble.since_ms)
 
     def _redis(self, first: Mapping[str, Any]) -> RedisFacts:
         server, memory = first["server"] or {}, first["memory"] or {}

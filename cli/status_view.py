@@ -174,6 +174,15 @@ class LastSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """A trouble that was told and has not ended: ``feed:BTCUSDT``, ``blind``."""
+
+    subject: str
+    state: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that was found in Redis at one moment.
 
@@ -194,6 +203,7 @@ class Facts:
     channels: tuple[Channel, ...]
     streams: Mapping[str, int]
     last_signal: LastSignal | None
+    troubles: tuple[Standing, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +251,7 @@ def judge(facts: Facts) -> Verdict:
         return Verdict((Problem(nothing, _EMPTY_REMEDY),))
     problems = (
         *_service_problems(facts),
+        *_trouble_problems(facts),
         *_candle_problems(facts),
         *_reader_problems(facts),
         *_channel_problems(facts),
@@ -291,6 +302,27 @@ def _instance_problems(instance: Instance, *, alone: bool) -> Iterator[Problem]:
         words = instance.last_error or instance.facts.get("connection", "")
         remedy = f"it says: {words}" if words else f"see the log of {instance.service}"
         yield Problem(f"{name} has been starting for {duration(instance.uptime_ms)}", remedy)
+
+
+def _trouble_problems(facts: Facts) -> Iterator[Problem]:
+    for each in facts.troubles:
+        if not _minor(each, facts):
+            yield Problem(_standing(each, facts.at_ms), "./btc-scanner events says what was told")
+
+
+def _minor(trouble: Standing, facts: Facts) -> bool:
+    """Whether it is about a service, which was judged itself, or about another market."""
+    kind, _, name = trouble.subject.partition(":")
+    other = kind == "feed" and name.partition(":")[0] != facts.symbol.replace("/", "")
+    return kind == "service" or other
+
+
+def _standing(trouble: Standing, now_ms: int) -> str:
+    """``feed BTCUSDT BLIND since …, for 5 min``."""
+    kind, _, name = trouble.subject.partition(":")
+    what = name if kind == "service" else f"{kind} {name}".strip()
+    since = f"since {_moment(trouble.since_ms)}, for {duration(now_ms - trouble.since_ms)}"
+    return f"{what} {trouble.state.upper()} {since}"
 
 
 def _candle_problems(facts: Facts) -> Iterator[Problem]:
@@ -363,6 +395,7 @@ def _remarks(facts: Facts) -> Iterator[str]:
     for channel in facts.channels:
         if channel.dead_letters:
             yield f"{channel.name}: {_plural(channel.dead_letters, 'dead letter')}"
+    yield from (_standing(each, facts.at_ms) for each in facts.troubles if _minor(each, facts))
     yield from _redis_remarks(facts.redis)
 
 
@@ -609,7 +642,7 @@ def unreachable_document(at_ms: int, symbol: str, url: str, verdict: Verdict) ->
     """The same names where Redis does not answer, so that nothing else is known."""
     nothing: dict[str, Any] = {
         name: []
-        for name in ("services", "candles", "readers", "boards", "channels")
+        for name in ("services", "candles", "readers", "boards", "channels", "troubles")
     }  # fmt: skip
     return {
         **_judged(verdict),

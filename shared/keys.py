@@ -9,6 +9,14 @@ EVENTS = "events:{signals}"
 TROUBLES = "troubles:{signals}"
 """Hash: what is wrong now (subject → state and since when), so that each edge is told once."""
 
+SERVICES = "services:{signals}"
+"""Hash: when each service last answered the roll call (service → ms of Redis's clock)."""
+
+
+def service_subject(service: str) -> str:
+    """What events and troubles call a service."""
+    return f"service:{service}"
+
 
 def klines(symbol: str, timeframe: str) -> str:
     """Stream of closed candles, entry ID = close boundary in ms."""

@@ -489,6 +489,11 @@ class Telegram(Section):
 class Notifier(Section):
     """How deliveries are tried again."""
 
+    events: bool = Field(
+        default=True,
+        description="Whether messages about the scanner itself (feed blind, service down, …) are "
+        "sent; they are recorded either way.",
+    )
     late_after_seconds: Seconds = Field(
         default=60.0, description="Seconds of age from which an alert is marked LATE."
     )

@@ -6,3 +6,13 @@ from datetime import UTC, datetime
 def utc(time_ms: float) -> str:
     """``2025-11-02 14:35:00 UTC``."""
     return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def lasting(milliseconds: float) -> str:
+    """``10s``, ``4m 10s``, ``2h 3m``, ``5d 1h``: the two largest units; never negative."""
+    minutes, seconds = divmod(max(0, round(milliseconds / 1000)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    counts = (f"{days}d", f"{hours}h", f"{minutes}m", f"{seconds}s")
+    first = next((n for n, count in enumerate((days, hours, minutes)) if count), 3)
+    return " ".join(counts[first : first + 2])

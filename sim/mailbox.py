@@ -37,6 +37,7 @@ class Mail:
     message_id: str
     subject: str
     signal_id: str
+    event_id: str
     text: str
 
 
@@ -227,5 +228,6 @@ def _read(envelope: Envelope, received_at_ns: int) -> Mail:
         message_id=str(message["Message-ID"] or ""),
         subject=str(message["Subject"] or ""),
         signal_id=str(message["X-Signal-Id"] or ""),
+        event_id=str(message["X-Event-Id"] or ""),
         text=str(part.get_content()) if part is not None else "",
     )

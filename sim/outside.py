@@ -116,6 +116,7 @@ class Outside:
                     "received_at_ns": mail.received_at_ns,
                     "message_id": mail.message_id,
                     "signal_id": mail.signal_id,
+                    "event_id": mail.event_id,
                     "subject": mail.subject,
                     "to": list(mail.recipients),
                 }

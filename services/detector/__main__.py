@@ -5,9 +5,11 @@ import sys
 
 from services.detector.rules import Rules
 from services.detector.worker import Worker
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.market import market_of
 from shared.redis_access import RedisAccess
+from shared.roll_call import RollCall
 from shared.runtime import start_service
 from shared.settings import Settings
 from shared.streams import SignalsWriter
@@ -40,6 +42,8 @@ async def serve(settings: Settings, instance: str) -> None:
     """Evaluate until cancelled."""
     access = RedisAccess(settings.redis.effective_url, name=f"{SERVICE}-{instance}")
     heartbeat = Heartbeat(SERVICE, instance, settings.health)
+    events = EventsWriter(access, SERVICE, instance, settings.streams)
+    roll_call = RollCall(access, events, SERVICE, settings.health)
     rules = settings.signal_rules
     writer = SignalsWriter(
         access,
@@ -55,12 +59,14 @@ async def serve(settings: Settings, instance: str) -> None:
         timeframes=settings.exchange.timeframes,
         rules=rules_of(settings),
         heartbeat=heartbeat,
+        events=events,
     )
     try:
         await access.ready()
         heartbeat.state = "running"
         async with asyncio.TaskGroup() as group:
             group.create_task(heartbeat.beat(access))
+            group.create_task(roll_call.keep_answering())
             group.create_task(worker.run())
     finally:
         await access.close()

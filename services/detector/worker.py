@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from services.detector.rules import Rules, crossover, evaluate, factors, leaning
 from shared import keys
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.indicators_entry import IndicatorsEntry, read_indicators
 from shared.malformed import Malformed
@@ -40,11 +41,13 @@ class Worker:
         timeframes: Sequence[str],
         rules: Rules,
         heartbeat: Heartbeat,
+        events: EventsWriter,
     ) -> None:
         """Evaluate the entries of ``timeframes``; the others are there for their trend only."""
         self._access, self._writer, self._rules = access, writer, rules
         self._market, self._market_read = market, float("-inf")
         self._timeframes, self._heartbeat = frozenset(timeframes), heartbeat
+        self._events = events
         self._reached: str | None = None
 
     async def run(self) -> None:
@@ -68,6 +71,7 @@ class Worker:
                 position = str(loss) or _BEGINNING
                 self._heartbeat.counters["losses"] += 1
                 log.error("Redis has lost data; evaluating again after %s", position)
+                await self._events.lost(f"what was judged after {position}")
 
     async def _idle(self, position: str) -> str:
         """Tell writers that nothing is left to judge; the position to go on from.
@@ -92,6 +96,7 @@ class Worker:
                 " has those of another exchange; evaluating again from there", position, reached,
             )  # fmt: skip
             await self._writer.go_back(reached)
+            await self._events.lost(f"indicators entries between {reached} and {position}")
             return reached
         if told != reached:
             await self._access.patiently(lambda: self._access.client.hset(key, "detector", reached))

@@ -8,8 +8,10 @@ from redis.exceptions import RedisError
 
 from services.indicators.engine import Plan
 from services.indicators.worker import Worker
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
+from shared.roll_call import RollCall
 from shared.runtime import start_service
 from shared.settings import Settings
 from shared.timeframe import interval_ms
@@ -38,14 +40,22 @@ async def serve(settings: Settings, instance: str) -> None:
     """Compute until cancelled."""
     access = RedisAccess(settings.redis.effective_url, name=f"{SERVICE}-{instance}")
     heartbeat = Heartbeat(SERVICE, instance, settings.health)
+    events = EventsWriter(access, SERVICE, instance, settings.streams)
+    roll_call = RollCall(access, events, SERVICE, settings.health)
     worker = Worker(
-        access, settings.exchange.market, plan_of(settings), settings.streams, heartbeat
+        access,
+        settings.exchange.market,
+        plan_of(settings),
+        settings.streams,
+        heartbeat=heartbeat,
+        events=events,
     )
     try:
         await access.ready()
         heartbeat.state = "running"
         async with asyncio.TaskGroup() as group:
             group.create_task(heartbeat.beat(access))
+            group.create_task(roll_call.keep_answering())
             group.create_task(worker.own())
             group.create_task(worker.run())
     finally:

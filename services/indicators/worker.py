@@ -16,6 +16,7 @@ from services.indicators import snapshot
 from services.indicators.engine import Engine, Plan
 from shared import keys
 from shared.candle import Candle, missing_candle, read_candle
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
@@ -68,11 +69,18 @@ class Worker:
     """One market's indicators, from klines to committed entries."""
 
     def __init__(
-        self, access: RedisAccess, symbol: str, plan: Plan, settings: Streams, heartbeat: Heartbeat
+        self,
+        access: RedisAccess,
+        symbol: str,
+        plan: Plan,
+        settings: Streams,
+        *,
+        heartbeat: Heartbeat,
+        events: EventsWriter,
     ) -> None:
         """Work on ``symbol`` (``BTCUSDT``) by ``plan``."""
         self._access, self._symbol, self._plan = access, symbol, plan
-        self._heartbeat = heartbeat
+        self._heartbeat, self._events = heartbeat, events
         self._writer = IndicatorsWriter(access, symbol, settings, plan.parameters)
         self._refusal = ""
         self._loaded = False
@@ -91,7 +99,9 @@ class Worker:
             except _Lost as loss:
                 trust = False
                 self._heartbeat.counters["losses"] += 1
-                log.error("Redis has lost indicators entries after %s", str(loss) or "-")
+                what = f"indicators entries after {str(loss) or '-'}"
+                log.error("Redis has lost %s", what)
+                await self._events.lost(what)
 
     async def _load(self, *, trust: bool) -> _Start:
         """What to continue with; from the snapshot, if that is to be trusted."""

@@ -13,10 +13,12 @@ from services.ingest.market_lookup import look_up
 from services.ingest.rest import Rest
 from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
 from shared.market import Market
 from shared.redis_access import RedisAccess, flat
+from shared.roll_call import RollCall
 from shared.runtime import start_service
 from shared.settings import Settings
 from shared.streams import KlinesWriter
@@ -34,9 +36,15 @@ _WARM_UP_PERIODS = 5
 class Ingest:
     """Reads frames and hands closed candles to the feed of their timeframe."""
 
-    def __init__(self, settings: Settings, access: RedisAccess, heartbeat: Heartbeat) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        access: RedisAccess,
+        heartbeat: Heartbeat,
+        events: EventsWriter,
+    ) -> None:
         """Assemble everything; nothing connects yet."""
-        exchange = settings.exchange
+        exchange, self._events = settings.exchange, events
         self._access, self._heartbeat, self._settings = access, heartbeat, exchange
         self._clock = ExchangeClock()
         self._throttle = Throttle(_SAY_AGAIN_AFTER_S)
@@ -155,10 +163,11 @@ class Ingest:
             await self._crowded.room()
             self._crowded = None
 
-    def _lost(self) -> None:
+    async def _lost(self, what: str) -> None:
         """What one stream has lost, the others may have lost too, and readers wait for all."""
         for feed in self._feeds.values():
             feed.check_now()
+        await self._events.lost(what)
 
     def _flawed(self, kind: str, what: str) -> None:
         """Count bad input, and log it once per kind and minute."""
@@ -186,11 +195,14 @@ async def serve(settings: Settings, instance: str) -> None:
     """Publish until cancelled."""
     access = RedisAccess(settings.redis.effective_url, name=f"{SERVICE}-{instance}")
     heartbeat = Heartbeat(SERVICE, instance, settings.health)
-    ingest = Ingest(settings, access, heartbeat)
+    events = EventsWriter(access, SERVICE, instance, settings.streams)
+    roll_call = RollCall(access, events, SERVICE, settings.health)
+    ingest = Ingest(settings, access, heartbeat, events)
     try:
         await access.ready()
         async with ingest.rest, asyncio.TaskGroup() as group:
             group.create_task(heartbeat.beat(access))
+            group.create_task(roll_call.keep_answering())
             group.create_task(ingest.run())
     finally:
         await access.close()

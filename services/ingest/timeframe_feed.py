@@ -9,7 +9,7 @@ begun only by REST, so that it begins with the history.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import NoReturn
 
@@ -50,11 +50,12 @@ class TimeframeFeed:
         clock: ExchangeClock,
         heartbeat: Heartbeat,
         flawed: Callable[[str, str], None],
-        lost: Callable[[], None] = lambda: None,
+        lost: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """Publish through ``writer``.
 
-        Bad input is reported to ``flawed`` (kind, what), and a loss of data in Redis to ``lost``.
+        Bad input is reported to ``flawed`` (kind, what), and a loss of data in Redis to ``lost``
+        (what).
         """
         self._name, self._interval_ms = settings.timeframe, settings.interval_ms
         self._rest, self._writer = rest, writer
@@ -277,7 +278,10 @@ class TimeframeFeed:
         now = await self._writer.append(self._name, self._interval_ms, [], begin=False)
         if (now.last_ms or 0) < last_ms:
             self._heartbeat.counters["losses"] += 1
-            self._lost()
-            where = f"after {utc(now.last_ms)}" if now.last_ms else "and all before"
-            log.error("Redis has lost the %s candles %s; they are fetched again", self._name, where)
+            what = f"all {self._name} candles"
+            if now.last_ms:
+                what = f"the {self._name} candles after {utc(now.last_ms)}"
+            log.error("Redis has lost %s; they are fetched again", what)
+            if self._lost is not None:
+                await self._lost(what)
         return now.last_ms

@@ -1,4 +1,4 @@
-"""The notifier process: every signal to every recipient of every enabled channel.
+"""The notifier process: every signal and event to every recipient of every enabled channel.
 
 A channel that is slow to open (importing aiogram takes seconds) or down never holds up another.
 """
@@ -11,10 +11,15 @@ from collections.abc import Callable, Mapping
 
 from services.notifier.channels import Channel
 from services.notifier.consumer import consumer_name
-from services.notifier.delivery import Delivery
+from services.notifier.delivery import Delivery, Postman
 from services.notifier.message import Periods
+from services.notifier.sources import EVENTS, SIGNALS
+from services.notifier.wording import Wording
+from shared.events import EventsWriter
 from shared.health import Heartbeat
+from shared.market import market_of
 from shared.redis_access import RedisAccess
+from shared.roll_call import RollCall
 from shared.runtime import start_service
 from shared.settings import Settings
 
@@ -26,13 +31,13 @@ def _open_email(settings: Settings) -> Channel:
 
     if settings.smtp is None:
         raise AssertionError("settings.channels names email without a section smtp")
-    return EmailChannel(settings.smtp, _periods(settings))
+    return EmailChannel(settings.smtp, _wording(settings))
 
 
 def _open_telegram(settings: Settings) -> Channel:
     from services.notifier.channels.telegram_channel import TelegramChannel  # noqa: PLC0415
 
-    return TelegramChannel(settings.telegram, _periods(settings))
+    return TelegramChannel(settings.telegram, _wording(settings))
 
 
 def _open_console(settings: Settings) -> Channel:
@@ -42,7 +47,7 @@ def _open_console(settings: Settings) -> Channel:
         "neither email nor Telegram is configured: alerts go to the console"
         " (set the section smtp, or telegram.enabled)"
     )
-    return ConsoleChannel(_periods(settings))
+    return ConsoleChannel(_wording(settings))
 
 
 _OPENERS: Mapping[str, Callable[[Settings], Channel]] = {
@@ -52,15 +57,16 @@ _OPENERS: Mapping[str, Callable[[Settings], Channel]] = {
 }
 
 
-def _periods(settings: Settings) -> Periods:
+def _wording(settings: Settings) -> Wording:
     shown = settings.indicators
-    return Periods(
+    periods = Periods(
         ema_fast=shown.ema_fast,
         ema_slow=shown.ema_slow,
         ema_trend=shown.ema_trend,
         atr=shown.atr_period,
         rsi=shown.rsi_period,
     )
+    return Wording(periods, market_of(settings.exchange.symbol).base)
 
 
 async def serve(settings: Settings, instance: str) -> None:
@@ -68,27 +74,32 @@ async def serve(settings: Settings, instance: str) -> None:
     url, host = settings.redis.effective_url, socket.gethostname()
     with consumer_name(url, host, instance) as consumer:
         access = RedisAccess(url, name=f"notifier-{consumer}")
-        heartbeat = Heartbeat("notifier", consumer.removeprefix(f"{host}-"), settings.health)
+        name = consumer.removeprefix(f"{host}-")
+        heartbeat = Heartbeat("notifier", name, settings.health)
+        events = EventsWriter(access, "notifier", name, settings.streams)
+        roll_call = RollCall(access, events, "notifier", settings.health)
+        postman = Postman(access, consumer, settings, heartbeat, events)
         heartbeat.facts.update(channels=" ".join(settings.channels), consumer=consumer)
         try:
             await access.ready()
             async with asyncio.TaskGroup() as group:
                 group.create_task(heartbeat.beat(access))
-                for name in settings.channels:
-                    group.create_task(_serve_channel(name, access, consumer, settings, heartbeat))
+                group.create_task(roll_call.keep_answering())
+                for channel in settings.channels:
+                    group.create_task(_serve_channel(channel, postman))
                 heartbeat.state = "running"
         finally:
             await access.close()
 
 
-async def _serve_channel(
-    name: str, access: RedisAccess, consumer: str, settings: Settings, heartbeat: Heartbeat
-) -> None:
+async def _serve_channel(name: str, postman: Postman) -> None:
     # In a thread, because an import that takes seconds would hold up everybody else.
-    channel = await asyncio.to_thread(_OPENERS[name], settings)
-    log.info("%s: %d recipient(s), reading as %s", name, len(channel.recipients), consumer)
+    channel = await asyncio.to_thread(_OPENERS[name], postman.settings)
+    log.info("%s: %d recipient(s), reading as %s", name, len(channel.recipients), postman.consumer)
     try:
-        await Delivery(access, channel, consumer, settings, heartbeat).run()
+        async with asyncio.TaskGroup() as group:
+            for source in (SIGNALS, EVENTS):
+                group.create_task(Delivery(postman, channel, source).run())
     finally:
         await channel.close()
 

@@ -4,28 +4,36 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from shared.trade_signal import Signal
+from services.notifier.sources import Alert
+from shared.event import Event
 
 
 class Verdict(Enum):
-    """What to do with an entry of the signals stream; the value is the reason in words."""
+    """What to do with an entry of a stream of alerts; the value is the reason in words."""
 
     SEND = "fresh, and not everybody has it"
     STALE = "already too old when it was detected"
     DELIVERED = "everybody has it"
+    RECORDED = "not for people's attention"
     FORGOTTEN = "older than the ledger remembers, so it may have been delivered"
 
 
-def verdict(signal: Signal, missing: int, *, now_ms: int, ledger_ttl_ms: int) -> Verdict:
-    """Judge a signal that ``missing`` recipients do not have according to the ledger.
+def verdict(
+    alert: Alert, missing: int, *, now_ms: int, ledger_ttl_ms: int, events: bool = True
+) -> Verdict:
+    """Judge an alert that ``missing`` recipients do not have according to the ledger.
 
     Age counts from when our clock saw the candle: the market time of a replay may be years ago.
+    ``events`` tells whether the recipients want to hear of the scanner itself.
     """
-    if signal.stale:
+    if isinstance(alert, Event):
+        if not (events and alert.alert):
+            return Verdict.RECORDED
+    elif alert.stale:
         return Verdict.STALE
     if not missing:
         return Verdict.DELIVERED
-    if now_ms - signal.received_at_ms > ledger_ttl_ms:
+    if now_ms - alert.received_at_ms > ledger_ttl_ms:
         return Verdict.FORGOTTEN
     return Verdict.SEND
 

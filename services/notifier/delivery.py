@@ -1,7 +1,7 @@
-"""Signals of one channel on their way to its recipients: send, then record and acknowledge in one.
+"""Alerts of one stream on their way to a channel's recipients: send, then record and acknowledge.
 
 Two tasks share the work. *Fresh* takes what is new, in order. *Retry* takes what is pending: what
-failed, what a previous life of this process left, what a dead consumer held. So a new signal never
+failed, what a previous life of this process left, what a dead consumer held. So a new alert never
 waits for an old one. Attempts are counted by Redis (the delivery counter of the pending list); what
 is kept here (which entry waits until when) only spares attempts and may be lost at any time.
 """
@@ -10,19 +10,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from math import ceil
 from typing import TypeVar
 
 from services.notifier.channels import Channel, Recipient, Refused, TryAgain, Undelivered
 from services.notifier.decisions import Patience, Pending, Verdict, due, verdict
 from services.notifier.inbox import Entry, Inbox
+from services.notifier.sources import Alert, Source
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
 from shared.malformed import Malformed
 from shared.redis_access import RedisAccess
 from shared.runtime import finish
 from shared.settings import Settings
-from shared.trade_signal import Signal, read_signal
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +37,11 @@ _RETRY_POLL_S = 1.0
 # A peer that is down is asked this often per round; the rest of the backlog need not try it too.
 _FAILURES_PER_ROUND = 3
 
-# Recipients of one signal that are served at the same time.
+# Recipients of one alert that are served at the same time.
 _AT_ONCE = 4
+
+# Whoever edits one entry edits more; the log has them all.
+_MALFORMED_QUIET_S = 300.0
 
 # From a claim until Redis and we have noticed everything else.
 _CLAIM_MARGIN_S = 5.0
@@ -69,26 +74,39 @@ def _now_ms() -> int:
     return int(time.time() * 1000)
 
 
-class Delivery:
-    """Serves one channel until cancelled."""
+@dataclass(frozen=True, slots=True)
+class Postman:
+    """What all deliveries of one process share.
 
-    def __init__(
-        self,
-        access: RedisAccess,
-        channel: Channel,
-        consumer: str,
-        settings: Settings,
-        heartbeat: Heartbeat,
-    ) -> None:
-        """Deliver by ``channel`` as ``consumer``, a name that no live process shares."""
-        self._channel, self._consumer, self._heartbeat = channel, consumer, heartbeat
+    Attributes:
+        consumer: The name under which it reads, which no live process shares.
+    """
+
+    access: RedisAccess
+    consumer: str
+    settings: Settings
+    heartbeat: Heartbeat
+    events: EventsWriter
+
+
+class Delivery:
+    """Serves one channel from one stream until cancelled."""
+
+    def __init__(self, postman: Postman, channel: Channel, source: Source) -> None:
+        """Deliver by ``channel`` what comes from ``source``."""
+        settings = postman.settings
+        self._source, self._channel, self._consumer = source, channel, postman.consumer
+        self._heartbeat, self._events = postman.heartbeat, postman.events
+        self._counted = source.counted(channel.name)
+        self._events_wanted = settings.notifier.events
         self._ledger_ttl_ms = int(settings.notifier.ledger_ttl_hours * 3_600_000)
         self._inbox = Inbox(
-            access,
+            postman.access,
+            source,
             channel.name,
-            consumer,
+            postman.consumer,
             ledger_ttl_ms=self._ledger_ttl_ms,
-            events_maxlen=settings.streams.events_maxlen,
+            events=postman.events,
         )
         self._longest_attempt_s = channel.timeout_seconds * ceil(len(channel.recipients) / _AT_ONCE)
         self._patience = Patience(
@@ -97,7 +115,7 @@ class Delivery:
             max(settings.notifier.claim_idle_seconds, self._longest_attempt_s + _CLAIM_MARGIN_S),
         )
         self._in_hand: set[bytes] = set()
-        # A signal that was lost and found again has a second entry.
+        # An alert that was lost and found again has a second entry.
         self._on_the_way: set[tuple[str, str]] = set()
         self._waits: dict[bytes, float] = {}
         self._throttle = Throttle()
@@ -174,73 +192,91 @@ class Delivery:
             await self._inbox.acknowledge(entry_id)
             return True
         try:
-            signal = read_signal(entry_id, fields)
+            alert = self._source.read(entry_id, fields)
         except Malformed as error:
-            log.error("%s: not delivered, never will be: %s", self._channel.name, error)
-            await self._inbox.note_event("malformed signal", str(error), _now_ms())
+            await self._note_malformed(error)
             await self._inbox.acknowledge(entry_id)
             return True
-        missing = await self._inbox.missing(signal, self._channel.recipients)
-        judged = verdict(signal, len(missing), now_ms=_now_ms(), ledger_ttl_ms=self._ledger_ttl_ms)
+        missing = await self._inbox.missing(alert, self._channel.recipients)
+        judged = self._judge(alert, missing)
         if judged is not Verdict.SEND:
-            log.info("%s: %s not sent: %s", self._channel.name, signal.id, judged.value)
+            level = logging.DEBUG if judged is Verdict.RECORDED else logging.INFO
+            log.log(level, "%s: %s not sent: %s", self._channel.name, alert.id, judged.value)
             await self._inbox.acknowledge(entry_id)
             return True
-        failures = await self._send_to_all(entry_id, signal, missing, attempt)
+        failures = await self._send_to_all(entry_id, alert, missing, attempt)
         if not failures:
             self._waits.pop(entry_id, None)
             return True
         self._waits[entry_id] = time.monotonic() + self._wait_s(failures, attempt)
         return False
 
+    def _judge(self, alert: Alert, missing: tuple[Recipient, ...]) -> Verdict:
+        return verdict(
+            alert,
+            len(missing),
+            now_ms=_now_ms(),
+            ledger_ttl_ms=self._ledger_ttl_ms,
+            events=self._events_wanted,
+        )
+
+    async def _note_malformed(self, error: Malformed) -> None:
+        log.error("%s: not delivered, never will be: %s", self._channel.name, error)
+        await self._events.once(
+            self._source.stream.partition(":")[0],
+            "malformed",
+            f"{error}; it is not delivered, and never will be",
+            quiet_s=_MALFORMED_QUIET_S,
+        )
+
     async def _send_to_all(
-        self, entry_id: bytes, signal: Signal, missing: tuple[Recipient, ...], attempt: int
+        self, entry_id: bytes, alert: Alert, missing: tuple[Recipient, ...], attempt: int
     ) -> list[Undelivered]:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def send(recipient: Recipient) -> Undelivered | None:
             async with gate:
-                return await self._send(entry_id, signal, recipient, attempt)
+                return await self._send(entry_id, alert, recipient, attempt)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(send(recipient)) for recipient in missing]
         return [failure for task in tasks if (failure := task.result()) is not None]
 
     async def _send(
-        self, entry_id: bytes, signal: Signal, recipient: Recipient, attempt: int
+        self, entry_id: bytes, alert: Alert, recipient: Recipient, attempt: int
     ) -> Undelivered | None:
-        way = (signal.id, recipient.tag)
+        way = (alert.id, recipient.tag)
         if way in self._on_the_way:
             return TryAgain("on its way", "another attempt is on its way")
         self._on_the_way.add(way)
         try:
-            return await self._try(entry_id, signal, recipient, attempt)
+            return await self._try(entry_id, alert, recipient, attempt)
         finally:
             self._on_the_way.discard(way)
 
     async def _try(
-        self, entry_id: bytes, signal: Signal, recipient: Recipient, attempt: int
+        self, entry_id: bytes, alert: Alert, recipient: Recipient, attempt: int
     ) -> Undelivered | None:
         try:
-            await end_soon(self._deliver(entry_id, signal, recipient, attempt), GRACE_S)
+            await end_soon(self._deliver(entry_id, alert, recipient, attempt), GRACE_S)
         except Undelivered as error:
             failure = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the signal is tried again
+        except Exception as error:  # noqa: BLE001 - whatever it is, the alert is tried again
             failure = _unexpected(error)
         else:
             return None
-        await self._note_failure(signal, recipient, failure, attempt)
+        await self._note_failure(alert, recipient, failure, attempt)
         return failure
 
     async def _deliver(
-        self, entry_id: bytes, signal: Signal, recipient: Recipient, attempt: int
+        self, entry_id: bytes, alert: Alert, recipient: Recipient, attempt: int
     ) -> None:
-        receipt = await self._channel.send(signal, recipient)
+        receipt = await self._channel.send(alert, recipient)
         now_ms = _now_ms()
-        took_ms = now_ms - signal.received_at_ms
+        took_ms = now_ms - alert.received_at_ms
         await self._inbox.settle(
             entry_id,
-            signal,
+            alert,
             recipient,
             self._channel.recipients,
             message_id=receipt.message_id,
@@ -248,19 +284,19 @@ class Delivery:
         )
         name = self._channel.name
         log.info(
-            "%s: %s delivered to %s, %d ms after the candle was received, attempt %d",
-            name, signal.id, recipient.tag, took_ms, attempt,
+            "%s: %s delivered to %s, %d ms after %s, attempt %d",
+            name, alert.id, recipient.tag, took_ms, self._source.since, attempt,
         )  # fmt: skip
-        self._heartbeat.took(f"frame_to_{name}", took_ms)
-        self._heartbeat.counters[f"delivered_{name}"] += 1
-        self._note("last_delivered", signal.id)
+        self._heartbeat.took(f"{self._source.start}_to_{name}", took_ms)
+        self._heartbeat.counters[f"delivered_{self._counted}"] += 1
+        self._note("last_delivered", alert.id)
         self._note("last_delivered_at", str(now_ms))
 
     async def _note_failure(
-        self, signal: Signal, recipient: Recipient, failure: Undelivered, attempt: int
+        self, alert: Alert, recipient: Recipient, failure: Undelivered, attempt: int
     ) -> None:
         name, now_ms = self._channel.name, _now_ms()
-        self._heartbeat.counters[f"failed_{name}"] += 1
+        self._heartbeat.counters[f"failed_{self._counted}"] += 1
         self._note("last_failure", failure.reason)
         self._note("last_failure_at", str(now_ms))
         more = self._throttle.admit(failure.kind, time.monotonic())
@@ -268,7 +304,7 @@ class Delivery:
             log.log(
                 logging.ERROR if isinstance(failure, Refused) else logging.WARNING,
                 "%s: %s not delivered to %s at attempt %d: %s; trying again in %.0f s%s",
-                name, signal.id, recipient.tag, attempt, failure.reason,
+                name, alert.id, recipient.tag, attempt, failure.reason,
                 self._wait_s([failure], attempt),
                 f" ({more} more of this kind since the last such line)" if more else "",
             )  # fmt: skip
@@ -287,7 +323,7 @@ class Delivery:
         return min(waits)
 
     def _note(self, what: str, text: str) -> None:
-        self._heartbeat.facts[f"{self._channel.name}_{what}"] = text
+        self._heartbeat.facts[f"{self._counted}_{what}"] = text
 
 
 def _unexpected(error: Exception) -> TryAgain:

@@ -1,7 +1,7 @@
 """Everything that delivery keeps in Redis: the group's pending list, the ledger, the totals.
 
 All operations may be repeated after a lost reply, so they go through ``RedisAccess.patiently``.
-Only totals of failures and events may then count twice, which nobody decides by.
+Only totals of failures may then count twice, which nobody decides by.
 """
 
 import logging
@@ -14,9 +14,10 @@ from redis.exceptions import ResponseError
 import shared
 from services.notifier.channels import Recipient
 from services.notifier.decisions import Pending
+from services.notifier.sources import Alert, Source
 from shared import keys
+from shared.events import EventsWriter
 from shared.redis_access import COMMAND_TIMEOUT_S, RedisAccess
-from shared.trade_signal import Signal
 
 log = logging.getLogger(__name__)
 
@@ -31,20 +32,22 @@ _MOST_REMEMBERED = 10_000
 
 
 class Inbox:
-    """One channel's view of the signals stream, under one consumer name."""
+    """One channel's view of a stream of alerts, under one consumer name."""
 
     def __init__(
         self,
         access: RedisAccess,
+        source: Source,
         channel: str,
         consumer: str,
         *,
         ledger_ttl_ms: int,
-        events_maxlen: int,
+        events: EventsWriter,
     ) -> None:
         """Nothing is read or created before the first operation."""
-        self._access, self._channel, self._consumer = access, channel, consumer
-        self._ledger_ttl_ms, self._events_maxlen = ledger_ttl_ms, events_maxlen
+        self._access, self._source = access, source
+        self._channel, self._consumer = channel, consumer
+        self._ledger_ttl_ms, self._events = ledger_ttl_ms, events
         self._delivered: dict[str, None] = {}
         self._settle = access.script(_SETTLE.read_text())
 
@@ -54,7 +57,7 @@ class Inbox:
         async def create() -> None:
             try:
                 await self._access.client.xgroup_create(
-                    keys.SIGNALS, self._channel, id="0", mkstream=True
+                    self._source.stream, self._channel, id="0", mkstream=True
                 )
             except ResponseError as error:
                 if not str(error).startswith("BUSYGROUP"):
@@ -66,7 +69,11 @@ class Inbox:
         """Entries that nobody of the group has got yet, waiting up to ``block_ms`` for one."""
         reply = await self._grouped(
             lambda: self._access.client.xreadgroup(
-                self._channel, self._consumer, {keys.SIGNALS: ">"}, count=count, block=block_ms
+                self._channel,
+                self._consumer,
+                {self._source.stream: ">"},
+                count=count,
+                block=block_ms,
             ),
             COMMAND_TIMEOUT_S + block_ms / 1000,
         )
@@ -78,7 +85,7 @@ class Inbox:
         first = "-" if after is None else f"({after.decode()}"
         reply = await self._grouped(
             lambda: self._access.client.xpending_range(
-                keys.SIGNALS, self._channel, min=first, max="+", count=_PAGE
+                self._source.stream, self._channel, min=first, max="+", count=_PAGE
             )
         )
         rows = cast("list[dict[str, Any]]", reply)
@@ -99,7 +106,7 @@ class Inbox:
         """
         reply = await self._grouped(
             lambda: self._access.client.xclaim(
-                keys.SIGNALS,
+                self._source.stream,
                 self._channel,
                 self._consumer,
                 min_idle_time=entry.idle_ms,
@@ -112,17 +119,15 @@ class Inbox:
     async def acknowledge(self, entry_id: bytes) -> None:
         """The group is done with this entry."""
         await self._access.patiently(
-            lambda: self._access.client.xack(keys.SIGNALS, self._channel, entry_id)
+            lambda: self._access.client.xack(self._source.stream, self._channel, entry_id)
         )
 
-    async def missing(
-        self, signal: Signal, recipients: Sequence[Recipient]
-    ) -> tuple[Recipient, ...]:
-        """Those who do not have the signal according to the ledger, and as far as we remember.
+    async def missing(self, alert: Alert, recipients: Sequence[Recipient]) -> tuple[Recipient, ...]:
+        """Those who do not have the alert according to the ledger, and as far as we remember.
 
-        Redis may have lost the ledger (FLUSHALL, a failover) and the detector found it again.
+        Redis may have lost the ledger (FLUSHALL, a failover), and whoever told it found it again.
         """
-        ledger = [self._ledger(signal, recipient) for recipient in recipients]
+        ledger = [self._ledger(alert, recipient) for recipient in recipients]
         found = await self._access.patiently(lambda: self._access.client.mget(ledger))
         return tuple(
             recipient
@@ -133,7 +138,7 @@ class Inbox:
     async def settle(
         self,
         entry_id: bytes,
-        signal: Signal,
+        alert: Alert,
         recipient: Recipient,
         recipients: Sequence[Recipient],
         *,
@@ -141,11 +146,11 @@ class Inbox:
         now_ms: int,
     ) -> bool:
         """Record a delivery; acknowledges, and answers True, when nobody is missing any more."""
-        others = [self._ledger(signal, other) for other in recipients if other != recipient]
+        others = [self._ledger(alert, other) for other in recipients if other != recipient]
         written = [
-            keys.SIGNALS,
-            keys.deliveries(self._channel),
-            self._ledger(signal, recipient),
+            self._source.stream,
+            self._source.totals(self._channel),
+            self._ledger(alert, recipient),
             *others,
         ]
         arguments: list[str | bytes | int] = [
@@ -153,9 +158,9 @@ class Inbox:
             entry_id,
             self._ledger_ttl_ms,
             f"{now_ms} {message_id}",
-            signal.id,
+            alert.id,
             now_ms,
-            now_ms - signal.received_at_ms,
+            now_ms - alert.received_at_ms,
         ]
         self._remember(written[2])
         reply = await self._access.patiently(lambda: self._settle(keys=written, args=arguments))
@@ -171,30 +176,15 @@ class Inbox:
 
         async def write() -> None:
             async with self._access.client.pipeline(transaction=True) as pipe:
-                totals = keys.deliveries(self._channel)
+                totals = self._source.totals(self._channel)
                 pipe.hincrby(totals, "failed_attempts", 1)
                 pipe.hset(totals, mapping={"last_failure": reason, "last_failure_at": now_ms})
                 await pipe.execute()
 
         await self._access.patiently(write)
 
-    async def note_event(self, event: str, reason: str, now_ms: int) -> None:
-        """Tell the events stream."""
-        fields: Any = {
-            "event": event,
-            "service": "notifier",
-            "channel": self._channel,
-            "reason": reason,
-            "at": now_ms,
-        }
-        await self._access.patiently(
-            lambda: self._access.client.xadd(
-                keys.EVENTS, fields, maxlen=self._events_maxlen, approximate=True
-            )
-        )
-
-    def _ledger(self, signal: Signal, recipient: Recipient) -> str:
-        return keys.delivered(self._channel, signal.id, recipient.tag)
+    def _ledger(self, alert: Alert, recipient: Recipient) -> str:
+        return keys.delivered(self._channel, alert.id, recipient.tag)
 
     async def _grouped(
         self, operation: Callable[[], Awaitable[T]], timeout: float = COMMAND_TIMEOUT_S
@@ -206,7 +196,7 @@ class Inbox:
             except ResponseError as error:
                 if not str(error).startswith("NOGROUP"):
                     raise
-                log.warning(
-                    "the group %s of the signals stream is gone; creating it", self._channel
-                )
+                group = f"the group {self._channel} of the {self._source.noun}s stream"
+                log.warning("%s is gone; creating it", group)
                 await self.create()
+                await self._events.lost(group)

@@ -42,6 +42,7 @@ async def test_every_signal_of_a_market_with_holes_comes_out_and_arrives_once(
             "lost": 0,
             "duplicates": 0,
             "unexpected": 0,
+            "events": 0,
         }
     assert outcome.summary["missing_by_timeframe"]["1m"] == 143
     assert outcome.summary["restarts"] == dict.fromkeys(SERVICES, 0)

@@ -8,7 +8,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.trade_signal import Signal
+from services.notifier.sources import Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Channel(Protocol):
 
     @property
     def name(self) -> str:
-        """Also the name of the consumer group."""
+        """Also the name of the consumer groups."""
 
     @property
     def recipients(self) -> tuple[Recipient, ...]:
@@ -81,7 +81,7 @@ class Channel(Protocol):
     def timeout_seconds(self) -> float:
         """No ``send`` takes longer."""
 
-    async def send(self, signal: Signal, recipient: Recipient) -> Receipt:
+    async def send(self, alert: Alert, recipient: Recipient) -> Receipt:
         """Take the alert to one recipient.
 
         Raises:

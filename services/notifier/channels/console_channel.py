@@ -2,9 +2,9 @@
 
 import sys
 
-from services.notifier import message
 from services.notifier.channels import Receipt, Recipient, recipient
-from shared.trade_signal import Signal
+from services.notifier.sources import Alert
+from services.notifier.wording import Wording
 
 _RULE = "-" * 60
 
@@ -15,17 +15,17 @@ class ConsoleChannel:
     name = "console"
     timeout_seconds = 5.0
 
-    def __init__(self, periods: message.Periods) -> None:
-        """Show these periods."""
-        self._periods = periods
+    def __init__(self, wording: Wording) -> None:
+        """Print in these words."""
+        self._wording = wording
         self.recipients: tuple[Recipient, ...] = (recipient("stdout"),)
 
-    async def send(self, signal: Signal, recipient: Recipient) -> Receipt:
+    async def send(self, alert: Alert, recipient: Recipient) -> Receipt:
         """Print the text of the email."""
-        text = message.email_text(signal, self._periods)
+        text = self._wording.email_text(alert)
         sys.stdout.write(f"{_RULE}\n{text}\n{_RULE}\n")
         sys.stdout.flush()
-        return Receipt(signal.id)
+        return Receipt(alert.id)
 
     async def close(self) -> None:
         """Nothing is open."""

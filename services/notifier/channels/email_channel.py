@@ -1,6 +1,6 @@
 """Alerts by email: one mail for each recipient, over connections that are kept for the next.
 
-The ``Message-ID`` follows from signal and recipient, so that the one repeat that cannot be excluded
+The ``Message-ID`` follows from alert and recipient, so that the one repeat that cannot be excluded
 (the process died between the server's acceptance and our record) is recognisable as a repeat.
 """
 
@@ -17,11 +17,12 @@ from email.utils import format_datetime
 
 import aiosmtplib
 
-from services.notifier import message
 from services.notifier.channels import Receipt, Recipient, Refused, recipient
 from services.notifier.channels.email_answers import answer
+from services.notifier.sources import Alert
+from services.notifier.wording import Wording
+from shared.event import Event
 from shared.settings import Smtp
-from shared.trade_signal import Signal
 
 # Servers and firewalls drop idle connections, some without a word.
 _SURE_ALIVE_S = 30.0
@@ -32,27 +33,27 @@ _KEPT_IDLE = 2
 _NOT_ATOM = re.compile(r"[^A-Za-z0-9-]+")
 
 
-def message_id(signal_id: str, address: str, from_email: str) -> str:
-    """The same for the same signal and recipient, whoever sends it and whenever."""
-    atoms = _NOT_ATOM.sub(".", signal_id).strip(".")
+def message_id(alert_id: str, address: str, from_email: str) -> str:
+    """The same for the same alert and recipient, whoever sends it and whenever."""
+    atoms = _NOT_ATOM.sub(".", alert_id).strip(".")
     tag = hashlib.sha256(address.encode()).hexdigest()[:12]
     return f"<{atoms}.{tag}@{from_email.rpartition('@')[2]}>"
 
 
 def build_mail(
-    signal: Signal, periods: message.Periods, *, from_email: str, to_email: str, now: datetime
+    alert: Alert, wording: Wording, *, from_email: str, to_email: str, now: datetime
 ) -> EmailMessage:
     """The whole mail, ready to be sent at ``now``."""
     mail = EmailMessage(policy=SMTP_POLICY)
     mail["From"] = from_email
     mail["To"] = to_email
-    mail["Subject"] = message.subject(signal)
+    mail["Subject"] = wording.subject(alert)
     mail["Date"] = format_datetime(now)
-    mail["Message-ID"] = message_id(signal.id, to_email, from_email)
-    mail["X-Signal-Id"] = signal.id
+    mail["Message-ID"] = message_id(alert.id, to_email, from_email)
+    mail["X-Event-Id" if isinstance(alert, Event) else "X-Signal-Id"] = alert.id
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
     # Quoted-printable survives every relay and keeps the figures readable in the source.
-    mail.set_content(message.email_text(signal, periods), cte="quoted-printable")
+    mail.set_content(wording.email_text(alert), cte="quoted-printable")
     return mail
 
 
@@ -61,20 +62,20 @@ class EmailChannel:
 
     name = "email"
 
-    def __init__(self, settings: Smtp, periods: message.Periods) -> None:
+    def __init__(self, settings: Smtp, wording: Wording) -> None:
         """Prepare; nothing connects before the first mail."""
-        self._settings, self._periods = settings, periods
+        self._settings, self._wording = settings, wording
         self._server = f"{settings.server}:{settings.port}"
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
         self._tls: ssl.SSLContext | None = None
         self.recipients: tuple[Recipient, ...] = tuple(map(recipient, settings.to_email))
         self.timeout_seconds = settings.timeout_seconds
 
-    async def send(self, signal: Signal, recipient: Recipient) -> Receipt:
+    async def send(self, alert: Alert, recipient: Recipient) -> Receipt:
         """See ``Channel.send``."""
         mail = build_mail(
-            signal,
-            self._periods,
+            alert,
+            self._wording,
             from_email=self._settings.from_email,
             to_email=recipient.address,
             now=datetime.now(UTC),

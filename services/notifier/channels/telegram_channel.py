@@ -5,11 +5,11 @@ Telegram has no idempotency key: a repeat after a lost answer cannot be told fro
 
 import asyncio
 
-from services.notifier import message
 from services.notifier.channels import Receipt, Recipient, bot_api, recipient
 from services.notifier.channels.telegram_answers import answer
+from services.notifier.sources import Alert
+from services.notifier.wording import Wording
 from shared.settings import Telegram
-from shared.trade_signal import Signal
 
 _CLOSE_TIMEOUT_S = 0.6  # aiogram always takes 0.25
 
@@ -19,18 +19,18 @@ class TelegramChannel:
 
     name = "telegram"
 
-    def __init__(self, settings: Telegram, periods: message.Periods) -> None:
+    def __init__(self, settings: Telegram, wording: Wording) -> None:
         """Prepare; nothing connects before the first message."""
-        self._periods = periods
+        self._wording = wording
         self._bot = bot_api.open_bot(
             settings.bot_token.get_secret_value(), settings.api_url, settings.timeout_seconds
         )
         self.recipients: tuple[Recipient, ...] = tuple(map(recipient, settings.chat_id))
         self.timeout_seconds = settings.timeout_seconds
 
-    async def send(self, signal: Signal, recipient: Recipient) -> Receipt:
+    async def send(self, alert: Alert, recipient: Recipient) -> Receipt:
         """See ``Channel.send``."""
-        text = message.telegram_text(signal, self._periods)
+        text = self._wording.telegram_text(alert)
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 number = await bot_api.send_text(self._bot, recipient.address, text)

@@ -21,8 +21,10 @@ from services.detector.rules import Rules
 from services.detector.worker import board
 from services.notifier.channels import recipient
 from services.notifier.inbox import Inbox
+from services.notifier.sources import SIGNALS
 from shared import keys
 from shared.candle import Candle, missing_candle
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.indicators_entry import IndicatorsEntry
 from shared.redis_access import RedisAccess, flat
@@ -126,7 +128,10 @@ class Scanner:
         return beat
 
     def inbox(self, channel: str = "email") -> Inbox:
-        return Inbox(self.access, channel, "here-1", ledger_ttl_ms=3_600_000, events_maxlen=1000)
+        events = EventsWriter(self.access, "notifier", "1", self.settings.streams)
+        return Inbox(
+            self.access, SIGNALS, channel, "here-1", ledger_ttl_ms=3_600_000, events=events
+        )
 
     async def delivered(self, signal: Signal, entry_id: bytes) -> None:
         """Everybody of the email channel has it."""

@@ -17,6 +17,7 @@ from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
 from shared.settings import Health, Streams
 from shared.streams import KlinesWriter
+from shared.times import utc
 from tests.waiting import wait_until
 
 from .conftest import ONE_KIND
@@ -63,6 +64,10 @@ class Feeds:
 
     def __init__(self, access: RedisAccess) -> None:
         self._access = access
+        self.losses: list[str] = []
+
+    async def _lost(self, what: str) -> None:
+        self.losses.append(what)
 
     def feed(self, exchange: Exchange) -> TimeframeFeed:
         return TimeframeFeed(
@@ -72,6 +77,7 @@ class Feeds:
             clock=exchange.clock,
             heartbeat=Heartbeat("ingest", "1", Health()),
             flawed=lambda kind, what: None,
+            lost=self._lost,
         )
 
 
@@ -145,6 +151,22 @@ async def test_what_a_twin_has_published_is_not_asked_for(feeds: Feeds, each_red
     assert contiguous(found)
     assert found[-1] >= opened
     assert idle.pages - asked <= 1
+
+
+async def test_a_stream_that_lost_its_end_is_told_of_and_filled_again(
+    feeds: Feeds, each_redis: Redis
+) -> None:
+    feed = feeds.feed(Exchange(lag_ms=0))
+    await feed.load()
+    [*_, before, _] = await boundaries(each_redis)
+    fields = {"open": 2, "high": 3, "low": 1, "close": 2, "volume": 5}
+    await each_redis.delete(KEY)
+    await each_redis.xadd(
+        KEY, fields | {"source": "ws", "lag_ms": 0, "received_at": 0}, id=f"{before}-0"
+    )
+    feed.check_now()
+    assert contiguous(await follow(each_redis, feed, until=4))
+    assert feeds.losses == [f"the 1m candles after {utc(before)}"]
 
 
 async def test_frames_are_published_while_rest_hangs(feeds: Feeds, each_redis: Redis) -> None:

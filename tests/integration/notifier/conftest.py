@@ -17,18 +17,22 @@ from redis.asyncio import Redis
 
 from cli.embedded_redis import redis_server
 from services.notifier.channels import Channel
-from services.notifier.delivery import Delivery
+from services.notifier.delivery import Delivery, Postman
 from services.notifier.message import Periods
+from services.notifier.sources import SIGNALS, Source
+from services.notifier.wording import Wording
 from shared import keys
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
-from shared.settings import Settings, load_settings
+from shared.settings import Settings, Streams, load_settings
 from shared.trade_signal import Signal, example_signal
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox
 
 ROOT = Path(__file__).parents[3]
 PERIODS = Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6)
+WORDING = Wording(PERIODS, "BTC")
 TOKEN = "42:T0KENofTheBot"
 PASSWORD = "pa55w0rd-of-the-mailbox"
 CHAT = 4242
@@ -177,39 +181,58 @@ class Bench:
             added.append(await self.redis.xadd(keys.SIGNALS, fields))
         return added
 
-    async def pending(self, group: str) -> list[dict[str, Any]]:
+    def events(self, service: str = "ingest") -> EventsWriter:
+        """Tells events as a service does."""
+        access = RedisAccess(self.redis_url, name=service)
+        self.stack.push_async_callback(access.close)
+        return EventsWriter(access, service, "1", Streams())
+
+    async def pending(self, group: str, source: Source = SIGNALS) -> list[dict[str, Any]]:
         """The group's pending list."""
         rows: Any = await self.redis.xpending_range(
-            keys.SIGNALS, group, min="-", max="+", count=1000
+            source.stream, group, min="-", max="+", count=1000
         )
         return list(rows)
 
-    async def until_settled(self, group: str, delivered: int, seconds: float = 20.0) -> None:
+    async def until_settled(
+        self, group: str, delivered: int, seconds: float = 20.0, *, source: Source = SIGNALS
+    ) -> None:
         """Until so many deliveries are recorded and nothing is pending."""
 
         async def settled() -> bool:
-            total = await self.redis.hget(keys.deliveries(group), "delivered")
-            return int(total or 0) >= delivered and not await self.pending(group)
+            total = await self.redis.hget(source.totals(group), "delivered")
+            return int(total or 0) >= delivered and not await self.pending(group, source)
 
         await wait_until(settled, f"{delivered} deliveries by {group}", seconds)
 
-    async def deliver(
-        self, channel: Channel, settings: Settings, consumer: str = "here-1"
-    ) -> Heartbeat:
-        """Serve a channel in this process until the test ends."""
+    def postman(self, settings: Settings, consumer: str = "here-1") -> Postman:
+        """What a notifier of this name delivers with; whoever asks closes its access."""
         access = RedisAccess(self.redis_url, name=consumer)
         heartbeat = Heartbeat("notifier", "1", settings.health)
-        task = asyncio.create_task(Delivery(access, channel, consumer, settings, heartbeat).run())
+        events = EventsWriter(access, "notifier", "1", settings.streams)
+        return Postman(access, consumer, settings, heartbeat, events)
+
+    async def deliver(
+        self,
+        channel: Channel,
+        settings: Settings,
+        consumer: str = "here-1",
+        *,
+        source: Source = SIGNALS,
+    ) -> Heartbeat:
+        """Serve a channel from a stream in this process until the test ends."""
+        postman = self.postman(settings, consumer)
+        task = asyncio.create_task(Delivery(postman, channel, source).run())
 
         async def stop() -> None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             await channel.close()
-            await access.close()
+            await postman.access.close()
 
         self.stack.push_async_callback(stop)
-        return heartbeat
+        return postman.heartbeat
 
     async def start(self, config: Path, instance: str = "1") -> Process:
         """Start a notifier process."""

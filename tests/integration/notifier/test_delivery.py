@@ -10,13 +10,11 @@ from redis.asyncio import Redis
 from services.notifier.channels import Receipt, Recipient, Refused, TryAgain, recipient
 from services.notifier.channels.email_channel import EmailChannel
 from services.notifier.delivery import Delivery
+from services.notifier.sources import SIGNALS, Alert
 from shared import keys
-from shared.health import Heartbeat
-from shared.redis_access import RedisAccess
-from shared.trade_signal import Signal
 from sim.mailbox import Mailbox
 
-from .conftest import PASSWORD, PERIODS, Bench, fresh_signal, now_ms, smtp, wait_until
+from .conftest import PASSWORD, WORDING, Bench, fresh_signal, now_ms, smtp, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +40,8 @@ class FakeChannel:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def send(self, signal: Signal, recipient: Recipient) -> Receipt:
-        what = (signal.id, recipient.address)
+    async def send(self, alert: Alert, recipient: Recipient) -> Receipt:
+        what = (alert.id, recipient.address)
         self.asked.append(what)
         await self.open.wait()
         if what in self.troubles:
@@ -106,8 +104,8 @@ async def test_stale_malformed_and_forgotten_signals_are_acknowledged_and_not_se
     await bench.until_settled("fake", 1)
     assert channel.asked == [(fresh_signal(3).id, "one")]
     [(_, event)] = await redis.xrange(keys.EVENTS)
-    assert event[b"event"] == b"malformed signal"
-    assert event[b"channel"] == b"fake"
+    assert event[b"event"].endswith(b"; it is not delivered, and never will be")
+    assert (event[b"subject"], event[b"state"]) == (b"signals", b"malformed")
     [error] = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "never will be" in error.getMessage()
 
@@ -298,7 +296,7 @@ async def test_a_mail_server_that_fails_and_recovers(bench: Bench, tmp_path: Pat
         settings = bench.settings(smtp=smtp(box))
         assert settings.smtp is not None
         box.answers.add("451 4.3.0 try later", 3)
-        await bench.deliver(EmailChannel(settings.smtp, PERIODS), settings)
+        await bench.deliver(EmailChannel(settings.smtp, WORDING), settings)
         signals = [fresh_signal(number) for number in range(5)]
         await bench.emit(*signals)
         await bench.until_settled("email", 5)
@@ -313,7 +311,7 @@ async def test_one_recipient_refused_does_not_cost_the_others(
     settings = bench.settings(smtp=section)
     assert settings.smtp is not None
     mailbox.refuse(["b@example.org"])
-    await bench.deliver(EmailChannel(settings.smtp, PERIODS), settings)
+    await bench.deliver(EmailChannel(settings.smtp, WORDING), settings)
     await bench.emit(fresh_signal())
     await wait_until(lambda: len(mailbox.mails) == 2)
     mailbox.refused.clear()
@@ -326,9 +324,8 @@ async def test_a_send_that_ends_soon_after_a_cancellation_is_recorded(
     bench: Bench, redis: Redis
 ) -> None:
     channel, settings = FakeChannel(), bench.settings()
-    access = RedisAccess(bench.redis_url, name="here-1")
-    heartbeat = Heartbeat("notifier", "1", settings.health)
-    task = asyncio.create_task(Delivery(access, channel, "here-1", settings, heartbeat).run())
+    postman = bench.postman(settings)
+    task = asyncio.create_task(Delivery(postman, channel, SIGNALS).run())
     channel.open.clear()
     await bench.emit(fresh_signal())
     await wait_until(lambda: channel.asked)
@@ -337,6 +334,6 @@ async def test_a_send_that_ends_soon_after_a_cancellation_is_recorded(
     channel.open.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await access.close()
+    await postman.access.close()
     assert await total(redis, "fake", "delivered") == 1
     assert await bench.pending("fake") == []

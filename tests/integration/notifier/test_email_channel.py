@@ -10,13 +10,13 @@ from services.notifier.channels.email_channel import EmailChannel
 from services.notifier.message import email_text
 from sim.mailbox import DROP_AFTER, Mailbox
 
-from .conftest import PASSWORD, PERIODS, Bench, SilentPeer, fresh_signal, smtp
+from .conftest import PASSWORD, PERIODS, WORDING, Bench, SilentPeer, fresh_signal, smtp
 
 
 def channel(bench: Bench, section: dict[str, object]) -> EmailChannel:
     settings = bench.settings(smtp=section)
     assert settings.smtp is not None
-    return EmailChannel(settings.smtp, PERIODS)
+    return EmailChannel(settings.smtp, WORDING)
 
 
 async def send(email: EmailChannel, number: int = 0) -> Receipt:

@@ -10,14 +10,14 @@ from services.notifier.message import telegram_text
 from sim.bot_api import BotApi
 from sim.script import Answer
 
-from .conftest import CHAT, PERIODS, TOKEN, Bench, SilentPeer, fresh_signal, telegram
+from .conftest import CHAT, PERIODS, TOKEN, WORDING, Bench, SilentPeer, fresh_signal, telegram
 
 pytestmark = pytest.mark.timeout(90)  # importing aiogram takes seconds
 
 
 def channel(bench: Bench, api_url: str, **changes: object) -> TelegramChannel:
     settings = bench.settings(telegram=telegram(api_url, **changes))
-    return TelegramChannel(settings.telegram, PERIODS)
+    return TelegramChannel(settings.telegram, WORDING)
 
 
 async def send(tg: TelegramChannel) -> Receipt:

@@ -13,11 +13,15 @@ from pydantic import SecretStr
 from cli.status_command import answered, gather
 from services.notifier.channels import Recipient, recipient
 from services.notifier.inbox import Inbox
+from services.notifier.sources import EVENTS, SIGNALS
 from shared import keys
+from shared.event import Trouble, read_event
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
 from shared.redis_cluster import TwoSlots, slot_of
-from shared.settings import Health, Settings
+from shared.roll_call import RollCall
+from shared.settings import Health, Settings, Streams
 from shared.settings import Redis as RedisSettings
 from shared.trade_signal import example_signal
 from tests.integration.redis_topologies.topologies import (
@@ -66,7 +70,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 def inbox_of(access: RedisAccess) -> Inbox:
-    return Inbox(access, "email", "me", ledger_ttl_ms=60_000, events_maxlen=100)
+    events = EventsWriter(access, "notifier", "1", Streams())
+    return Inbox(access, SIGNALS, "email", "me", ledger_ttl_ms=60_000, events=events)
 
 
 async def scripts_reads_and_groups(url: str) -> None:
@@ -80,6 +85,7 @@ async def scripts_reads_and_groups(url: str) -> None:
         assert await stored(access.client, keys.indicators(SYMBOL)) == market(800).indicators
         assert await signal_ids(access.client) == market(800).signals
         await groups(access)
+        await operational(access)
 
 
 async def groups(access: RedisAccess) -> None:
@@ -102,7 +108,23 @@ async def groups(access: RedisAccess) -> None:
         assert await inbox.settle(entry, signal_, recipient, recipients, message_id="<m>", now_ms=1)
     assert await inbox.missing(signal_, recipients) == ()
     await inbox.note_failure("because", 1)
-    await inbox.note_event("event", "because", 1)
+
+
+async def operational(access: RedisAccess) -> None:
+    """Events from the roll call to the group; that a group was gone is told already."""
+    events = EventsWriter(access, "ingest", "1", Streams())
+    await RollCall(access, events, "ingest", Health()).answer()
+    assert await events.begin("service:detector", Trouble("down", 7), "detector DOWN")
+    await RollCall(access, events, "detector", Health()).answer()
+    inbox = Inbox(access, EVENTS, "email", "me", ledger_ttl_ms=60_000, events=events)
+    await inbox.create()
+    told = [read_event(*entry) for entry in await inbox.read(10, 10)]
+    assert [event.state for event in told] == ["lost", "down", "up"]
+    [recipient] = recipients = _recipients()
+    [pending, *_] = await inbox.pending(None)
+    await inbox.settle(pending.entry_id, told[0], recipient, recipients, message_id="<m>", now_ms=1)
+    assert await inbox.missing(told[0], recipients) == ()
+    assert len(await inbox.pending(None)) == 2
 
 
 def _recipients() -> tuple[Recipient, ...]:

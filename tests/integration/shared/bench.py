@@ -21,6 +21,7 @@ from services.indicators import worker as indicators
 from services.indicators.engine import Plan
 from shared import keys
 from shared.candle import Candle
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.indicators_entry import IndicatorsEntry
 from shared.redis_access import RedisAccess
@@ -126,7 +127,8 @@ async def computing(url: str, plan: Plan = DEFAULT) -> AsyncIterator[Heartbeat]:
     """An indicators worker in this process; what it raises is raised here."""
     beat = heartbeat("indicators")
     async with access_to(url) as access:
-        worker = indicators.Worker(access, SYMBOL, plan, Streams(), beat)
+        events = EventsWriter(access, "indicators", "1", Streams())
+        worker = indicators.Worker(access, SYMBOL, plan, Streams(), heartbeat=beat, events=events)
         async with until_left(worker.run()):
             yield beat
 
@@ -138,7 +140,13 @@ async def judging(url: str, rules: Rules = TIMELESS) -> AsyncIterator[Heartbeat]
     async with access_to(url) as access:
         writer = SignalsWriter(access, SYMBOL, Streams(), window_ms=300_000, threshold_percent=0.3)
         worker = detector.Worker(
-            access, writer, market=MARKET, timeframes=("1m", "5m"), rules=rules, heartbeat=beat
+            access,
+            writer,
+            market=MARKET,
+            timeframes=("1m", "5m"),
+            rules=rules,
+            heartbeat=beat,
+            events=EventsWriter(access, "detector", "1", Streams()),
         )
         async with until_left(worker.run()):
             yield beat

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from cli.embedded_redis import redis_server
 from shared import keys
+from shared.event import read_event
 from shared.redis_access import RedisAccess
 from shared.settings import Streams
 from shared.streams import KlinesWriter, SignalsWriter
@@ -141,6 +142,22 @@ async def test_a_loss_heals(
         await wait_until(lambda: _as_many(redis, len(whole.signals)), "all signals")
         await wait_until(lambda: _entries(redis, len(whole.entries)), "all entries")
     await check(redis)
+
+
+async def test_a_loss_is_told_once_however_many_notice(
+    redis: Redis, access: RedisAccess, url: str
+) -> None:
+    half, whole = until(0.5), market(MINUTES)
+    async with Workers(url), Workers(url):
+        await publish(access, half.fed)
+        await until_judged(redis, half)
+        await redis.delete(*LOSSES["everything"])
+        await publish(access, whole.fed)
+        await until_judged(redis, whole)
+        await wait_until(lambda: redis.xlen(keys.EVENTS), "the event")
+    [event] = [read_event(*entry) for entry in await redis.xrange(keys.EVENTS)]
+    assert (event.subject, event.state, event.alert) == ("redis", "lost", True)
+    assert event.sentence.startswith("Redis has lost data: ")
 
 
 async def _entries(redis: Redis, count: int) -> bool:

@@ -43,6 +43,7 @@ async def test_of_two_that_see_an_edge_one_tells_it(
     assert (began.sentence, began.instance, began.alert) == ("feed BLIND", "0", True)
     assert began.id == "feed:BTCUSDT:blind:1762094100000"
     assert began.details == {"timeframe": "1m"}
+    assert (began.ends, ended.ends) == (False, True)
     assert (ended.state, ended.instance, ended.since_ms) == ("recovered", "1", BLIND.since_ms)
 
 
@@ -69,6 +70,18 @@ async def test_what_has_no_end_is_told_once_in_a_while(
     assert await each_redis.pttl(keys.told("redis", "lost")) > 0
 
 
+async def test_a_loss_that_many_notice_is_told_once(
+    pair: list[EventsWriter], each_redis: Redis
+) -> None:
+    await pair[0].lost("the 1m candles after 2025-11-02 14:35:00 UTC")
+    await pair[1].lost("the group email of the signals stream")
+    [event] = await told(each_redis)
+    assert (event.subject, event.state, event.alert, event.ends) == ("redis", "lost", True, False)
+    assert event.sentence == (
+        "Redis has lost data: the 1m candles after 2025-11-02 14:35:00 UTC; it is being restored"
+    )
+
+
 async def test_a_spoilt_trouble_does_not_stand(pair: list[EventsWriter], each_redis: Redis) -> None:
     await each_redis.hset(keys.TROUBLES, "feed:BTCUSDT", "yes please")
     assert await pair[0].trouble("feed:BTCUSDT") is None
@@ -84,8 +97,13 @@ def test_an_edited_entry_is_malformed_and_an_edited_trouble_none() -> None:
     for name in (b"event", b"at", b"alert"):
         with pytest.raises(Malformed):
             read_event(b"1-0", {key: text for key, text in fields.items() if key != name})
-    with pytest.raises(Malformed):
-        read_event(b"1-0", fields | {b"at": b"noon"})
+    spoilt = {
+        b"at": [b"noon", b"9" * 19], b"since": [b"9" * 30], b"state": [b"two words", b"a\r\nb"]
+    }  # fmt: skip
+    for name, texts in spoilt.items():
+        for text in texts:
+            with pytest.raises(Malformed):
+                read_event(b"1-0", fields | {name: text})
     for text in (None, b"", b"blind", b"blind x", b"\xff 1", "blind -1"):
         assert read_trouble(text) is None
     assert read_trouble(b"blind 12") == Trouble("blind", 12)

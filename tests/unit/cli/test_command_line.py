@@ -9,7 +9,7 @@ from cli import CommandError, up_command
 from cli.__main__ import main, parse
 from shared.config_errors import ConfigError, Fault
 
-COMMANDS = ["demo", "up", "replay", "status", "signals", "config", "version"]
+COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "config", "version"]
 CALLS = [
     *([command] for command in COMMANDS if command not in ("replay", "config")),
     ["replay", "candles.csv", "--out", "here"],
@@ -52,6 +52,7 @@ def test_numbers_are_read_as_meant() -> None:
     assert parse([*replay, "--speed", "max"]).speed is None
     assert parse([*replay, "--speed", "1.5"]).speed == 1.5
     assert parse(["signals", "-n", "3"]).count == 3
+    assert parse(["events", "-n", "4", "--json"]).count == 4
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from cli.status_view import (
     Problem,
     Reader,
     RedisFacts,
+    Standing,
     Verdict,
     document,
     duration,
@@ -112,6 +113,7 @@ def facts(**changes: Any) -> Facts:
         channels=(channel(),),
         streams={"klines:{BTCUSDT}:1m": 1000, "signals": 12},
         last_signal=LastSignal("BTCUSDT:5m:LONG:1", "LONG BTC/USDT 5m at 65,432.50", NOW, 1, False),
+        troubles=(),
     )
     return replace(well, **changes)
 
@@ -124,6 +126,20 @@ def with_service(changed: Instance) -> Facts:
 def test_where_nothing_is_wrong_the_verdict_is_healthy() -> None:
     assert judge(facts()) == Verdict(())
     assert judge(facts()).healthy
+
+
+def test_troubles_of_services_and_of_other_markets_are_remarks() -> None:
+    troubles = (
+        Standing("feed:ETHUSDT", "blind", NOW - 300_000),
+        Standing("service:detector", "down", NOW - 40_000),
+    )
+    assert judge(facts(troubles=troubles)) == Verdict(
+        (),
+        (
+            "feed ETHUSDT BLIND since 2025-11-02 14:30:23 UTC, for 5 min",
+            "detector DOWN since 2025-11-02 14:34:43 UTC, for 40 s",
+        ),
+    )
 
 
 UNHEALTHY = [
@@ -165,6 +181,16 @@ UNHEALTHY = [
         ),
         "ingest 1 has been starting for 2 h 13 min",
         "it says: disconnected: HTTP 451",
+    ),
+    (
+        facts(troubles=(Standing("feed:BTCUSDT", "blind", NOW - 300_000),)),
+        "feed BTCUSDT BLIND since 2025-11-02 14:30:23 UTC, for 5 min",
+        "./btc-scanner events says what was told",
+    ),
+    (
+        facts(troubles=(Standing("clock", "skewed", NOW - 300_000),)),
+        "clock SKEWED since 2025-11-02 14:30:23 UTC, for 5 min",
+        "./btc-scanner events says what was told",
     ),
     (
         facts(candles=(candles(age_ms=120_001),)),

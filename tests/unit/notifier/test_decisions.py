@@ -3,6 +3,7 @@
 import pytest
 
 from services.notifier.decisions import Patience, Pending, Verdict, backoff_s, due, verdict
+from shared.event import Event
 from shared.trade_signal import example_signal
 
 HOUR_MS = 3_600_000
@@ -25,6 +26,25 @@ PATIENCE = Patience(base_s=1.0, max_s=60.0, claim_idle_s=30.0)
 def test_verdict(stale: bool, missing: int, age_ms: int, expected: Verdict) -> None:
     signal = example_signal(stale=stale, received_at_ms=RECEIVED_MS)
     judged = verdict(signal, missing, now_ms=RECEIVED_MS + age_ms, ledger_ttl_ms=HOUR_MS)
+    assert judged is expected
+
+
+@pytest.mark.parametrize(
+    ("alert", "events", "missing", "age_ms", "expected"),
+    [
+        pytest.param(True, True, 2, 10, Verdict.SEND, id="told just now"),
+        pytest.param(True, True, 0, 10, Verdict.DELIVERED, id="everybody has it"),
+        pytest.param(True, True, 1, HOUR_MS + 1, Verdict.FORGOTTEN, id="older than the ledger"),
+        pytest.param(False, True, 2, 10, Verdict.RECORDED, id="no alert"),
+        pytest.param(True, False, 2, 10, Verdict.RECORDED, id="nobody wants events"),
+    ],
+)
+def test_verdict_of_an_event(
+    alert: bool, events: bool, missing: int, age_ms: int, expected: Verdict
+) -> None:
+    event = Event("…", "redis", "lost", "ingest", "1", RECEIVED_MS, alert, RECEIVED_MS)
+    now_ms = RECEIVED_MS + age_ms
+    judged = verdict(event, missing, now_ms=now_ms, ledger_ttl_ms=HOUR_MS, events=events)
     assert judged is expected
 
 

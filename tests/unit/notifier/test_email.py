@@ -13,9 +13,12 @@ from services.notifier.channels import Refused, TryAgain, recipient
 from services.notifier.channels.email_answers import answer
 from services.notifier.channels.email_channel import build_mail, message_id
 from services.notifier.message import Periods, email_text
+from services.notifier.wording import Wording
+from shared.event import Event
 from shared.trade_signal import example_signal
 
 PERIODS = Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6)
+WORDING = Wording(PERIODS, "BTC")
 NOW = datetime(2025, 11, 2, 14, 35, 0, tzinfo=UTC)
 
 
@@ -33,7 +36,7 @@ def test_the_message_id_follows_from_signal_and_recipient_alone() -> None:
 def test_the_mail_survives_transport_as_it_was_written() -> None:
     signal = example_signal()
     mail = build_mail(
-        signal, PERIODS, from_email="bot@example.com", to_email="me@example.org", now=NOW
+        signal, WORDING, from_email="bot@example.com", to_email="me@example.org", now=NOW
     )
     raw = mail.as_bytes()
     assert raw.isascii()
@@ -47,6 +50,18 @@ def test_the_mail_survives_transport_as_it_was_written() -> None:
     assert read["Auto-Submitted"] == "auto-generated"
     assert read["Date"] == "Sun, 02 Nov 2025 14:35:00 +0000"
     assert read["To"] == "me@example.org"
+
+
+def test_a_mail_about_the_scanner_itself_names_its_event() -> None:
+    event = Event("feed BLIND …", "feed:BTCUSDT", "blind", "ingest", "1", 5, True, 3)
+    mail = build_mail(
+        event, WORDING, from_email="bot@example.com", to_email="me@example.org", now=NOW
+    )
+    read = message_from_bytes(mail.as_bytes(), policy=default)
+    assert read["Subject"] == "[BTC SCALP] Feed BLIND"
+    assert (read["X-Event-Id"], read["X-Signal-Id"]) == ("feed:BTCUSDT:blind:3", None)
+    assert read["Message-ID"] == message_id(event.id, "me@example.org", "bot@example.com")
+    assert read.get_content().startswith("🟠 feed BLIND …")
 
 
 def test_a_recipient_is_named_by_a_tag_that_does_not_tell_who_it_is() -> None:

@@ -6,7 +6,7 @@ import pytest
 from redis.crc import key_slot
 
 from shared import keys
-from shared.times import utc
+from shared.times import lasting, utc
 
 SYMBOL = "BTCUSDT"
 SIGNAL = "BTCUSDT:5m:LONG:1762094100000"
@@ -16,10 +16,12 @@ TOGETHER = {
         keys.indicators(SYMBOL), keys.state(SYMBOL), keys.owner(SYMBOL), keys.progress(SYMBOL),
     ],
     "emit": [keys.SIGNALS, keys.dedup(SYMBOL, "LONG"), keys.cursor(SYMBOL)],
+    "roll call": [keys.SERVICES, keys.TROUBLES, keys.EVENTS],
     "merge": [keys.klines(SYMBOL, name) for name in ("1m", "5m", "1h")],
     "load": [keys.state(SYMBOL), keys.progress(SYMBOL)],
     "settle": [
         keys.SIGNALS, keys.EVENTS, keys.dead("email"), keys.deliveries("email"),
+        keys.deliveries("email:events"),
         keys.delivered("email", SIGNAL, "a1b2"),
     ],
 }  # fmt: skip
@@ -66,3 +68,19 @@ def test_the_names_are_those_of_the_contract() -> None:
 )
 def test_times_are_shown_in_utc(time_ms: int, text: str) -> None:
     assert utc(time_ms) == text
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (-5, "0s"),
+        (499, "0s"),
+        (9_600, "10s"),
+        (59_999, "1m 0s"),
+        (250_000, "4m 10s"),
+        (7_380_999, "2h 3m"),
+        (435_600_000, "5d 1h"),
+    ],
+)
+def test_durations_are_shown_in_their_two_largest_units(milliseconds: float, text: str) -> None:
+    assert lasting(milliseconds) == text

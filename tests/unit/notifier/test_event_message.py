@@ -1,0 +1,82 @@
+"""The texts of messages about the scanner itself."""
+
+import pytest
+
+from services.notifier.event_message import email_text, subject, telegram_text
+from services.notifier.message import Periods
+from services.notifier.message import email_text as signal_text
+from services.notifier.wording import Wording
+from shared.event import Event
+from shared.trade_signal import example_signal
+
+BLIND = Event(
+    sentence="feed BLIND since 2025-11-02 14:35:00 UTC: no candle of BTCUSDT 1m",
+    subject="feed:BTCUSDT",
+    state="blind",
+    service="ingest",
+    instance="2",
+    at_ms=1762094190000,
+    alert=True,
+    since_ms=1762094100000,
+    details={"timeframe": "1m", "by_rest": "3 candles"},
+)
+
+EMAIL = """\
+🟠 feed BLIND since 2025-11-02 14:35:00 UTC: no candle of BTCUSDT 1m
+
+Time: 2025-11-02 14:36:30 UTC
+Since: 2025-11-02 14:35:00 UTC
+Noticed by: ingest, instance 2
+Timeframe: 1m
+By rest: 3 candles"""
+
+
+def event(subject: str, state: str, **changes: object) -> Event:
+    known: dict[str, object] = {
+        "sentence": "Redis has lost data", "service": "notifier", "instance": "1",
+        "at_ms": 1762094190000, "alert": True, "since_ms": 1762094190000,
+    }  # fmt: skip
+    return Event(subject=subject, state=state, **{**known, **changes})  # type: ignore[arg-type]
+
+
+def test_the_texts_are_those_that_were_promised() -> None:
+    assert email_text(BLIND) == EMAIL
+    assert telegram_text(BLIND) == f"🟠 {BLIND.sentence}\n\n2025-11-02 14:36:30 UTC"
+
+
+def test_what_has_no_beginning_names_one_time() -> None:
+    assert "Since:" not in email_text(event("redis", "lost"))
+
+
+@pytest.mark.parametrize(
+    ("about", "state", "shown"),
+    [
+        ("feed:BTCUSDT", "blind", "[BTC SCALP] Feed BLIND"),
+        ("feed:BTCUSDT", "recovered", "[BTC SCALP] Feed RECOVERED"),
+        ("service:detector", "down", "[BTC SCALP] Detector DOWN"),
+        ("clock", "skewed", "[BTC SCALP] Clock SKEWED"),
+        ("redis", "lost", "[BTC SCALP] Redis LOST DATA"),
+    ],
+)
+def test_the_subject_says_what_and_how(about: str, state: str, shown: str) -> None:
+    assert subject(event(about, state), "BTC") == shown
+
+
+def test_its_lights_are_not_those_of_signals() -> None:
+    over = event("feed:BTCUSDT", "recovered", ends=True)
+    assert email_text(over)[0] == telegram_text(over)[0] == "🔵"
+    assert email_text(BLIND)[0] == telegram_text(event("redis", "lost"))[0] == "🟠"
+
+
+def test_one_place_words_either_kind() -> None:
+    periods, signal = (
+        Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6),
+        example_signal(),
+    )
+    wording = Wording(periods, "ETH")
+    assert wording.subject(BLIND) == "[ETH SCALP] Feed BLIND"
+    assert wording.subject(signal) == "[BTC SCALP] LONG Signal - 5m"
+    assert wording.email_text(BLIND) == EMAIL
+    assert wording.email_text(signal) == signal_text(signal, periods)
+    assert wording.telegram_text(BLIND) == telegram_text(BLIND)
+    assert wording.telegram_text(signal).startswith("🟢")
