@@ -43,8 +43,10 @@ _AT_ONCE = 4
 # Whoever edits one entry edits more; the log has them all.
 _MALFORMED_QUIET_S = 300.0
 
-# From a claim until Redis and we have noticed everything else.
+# From the end of an attempt until Redis and we have noticed everything.
 _CLAIM_MARGIN_S = 5.0
+# From reading or claiming until the attempt begins, at most; later it is no more ours.
+_BEGIN_WITHIN_S = 2.0
 
 # After SIGTERM a send in flight may still end; the process has five seconds for all its goodbyes.
 GRACE_S = 2.5
@@ -72,6 +74,28 @@ async def _end(task: asyncio.Future[T], grace_s: float) -> None:
 
 def _now_ms() -> int:
     return int(time.time() * 1000)
+
+
+# Where there is one, the clock that goes on while the machine is suspended.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def _now_s() -> float:
+    return time.clock_gettime(_STEADY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """An entry that is ours for a while: then another may take it for that of a dead process.
+
+    Attributes:
+        attempt: 1 for the first.
+        since_s: When it was asked for, by ``_now_s``.
+    """
+
+    entry_id: bytes
+    attempt: int
+    since_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +136,10 @@ class Delivery:
         self._patience = Patience(
             settings.notifier.retry_base_seconds,
             settings.notifier.retry_max_seconds,
-            max(settings.notifier.claim_idle_seconds, self._longest_attempt_s + _CLAIM_MARGIN_S),
+            max(
+                settings.notifier.claim_idle_seconds,
+                _BEGIN_WITHIN_S + self._longest_attempt_s + _CLAIM_MARGIN_S,
+            ),
         )
         self._in_hand: set[bytes] = set()
         # An alert that was lost and found again has a second entry.
@@ -129,24 +156,30 @@ class Delivery:
 
     async def _serve_fresh(self) -> None:
         while True:
+            began_s = _now_s()
             entries = await self._inbox.read(_BATCH, _BLOCK_MS)
             if entries:
                 self._heartbeat.data_seen()
-                await self._serve_batch(entries, time.monotonic())
+                await self._serve_batch(entries, began_s)
 
-    async def _serve_batch(self, entries: list[Entry], read_at_s: float) -> None:
+    async def _serve_batch(self, entries: list[Entry], began_s: float) -> None:
         ids = {entry_id for entry_id, _ in entries} - self._in_hand
         self._in_hand |= ids
         try:
             for entry_id, fields in entries:
-                held_s = time.monotonic() - read_at_s
-                if held_s + self._longest_attempt_s + _CLAIM_MARGIN_S > self._patience.claim_idle_s:
+                hold = _Hold(entry_id, 1, began_s)
+                if not self._is_ours_for(self._longest_attempt_s, hold):
                     return  # another consumer could soon take them: they go to the retry task
                 if entry_id in ids:
-                    await self._attempt(entry_id, fields, attempt=1)
+                    await self._attempt(hold, fields)
                     self._in_hand.discard(entry_id)
         finally:
             self._in_hand -= ids
+
+    def _is_ours_for(self, seconds: float, hold: _Hold) -> bool:
+        """Whether nobody takes the entry for so long."""
+        held_s = _now_s() - hold.since_s
+        return held_s + seconds + _CLAIM_MARGIN_S <= self._patience.claim_idle_s
 
     async def _serve_pending(self) -> None:
         while True:
@@ -175,17 +208,20 @@ class Delivery:
         self._note("pending", str(len(seen)))
 
     async def _retry(self, seen: Pending) -> bool:
+        began_s = _now_s()
         claimed = await self._inbox.claim(seen)
         if claimed is None or seen.entry_id in self._in_hand:
             return True
         self._in_hand.add(seen.entry_id)
         try:
-            return await self._attempt(*claimed, attempt=seen.attempts + 1)
+            entry_id, fields = claimed
+            return await self._attempt(_Hold(entry_id, seen.attempts + 1, began_s), fields)
         finally:
             self._in_hand.discard(seen.entry_id)
 
-    async def _attempt(self, entry_id: bytes, fields: dict[bytes, bytes], *, attempt: int) -> bool:
+    async def _attempt(self, hold: _Hold, fields: dict[bytes, bytes]) -> bool:
         """Bring an entry as far as possible; False if a recipient is still missing."""
+        entry_id = hold.entry_id
         if not fields:
             log.warning("%s: entry %s was trimmed before it was delivered",
                         self._channel.name, entry_id.decode())  # fmt: skip
@@ -204,11 +240,11 @@ class Delivery:
             log.log(level, "%s: %s not sent: %s", self._channel.name, alert.id, judged.value)
             await self._inbox.acknowledge(entry_id)
             return True
-        failures = await self._send_to_all(entry_id, alert, missing, attempt)
+        failures = await self._send_to_all(hold, alert, missing)
         if not failures:
             self._waits.pop(entry_id, None)
             return True
-        self._waits[entry_id] = time.monotonic() + self._wait_s(failures, attempt)
+        self._waits[entry_id] = time.monotonic() + self._wait_s(failures, hold.attempt)
         return False
 
     def _judge(self, alert: Alert, missing: tuple[Recipient, ...]) -> Verdict:
@@ -230,52 +266,48 @@ class Delivery:
         )
 
     async def _send_to_all(
-        self, entry_id: bytes, alert: Alert, missing: tuple[Recipient, ...], attempt: int
+        self, hold: _Hold, alert: Alert, missing: tuple[Recipient, ...]
     ) -> list[Undelivered]:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def send(recipient: Recipient) -> Undelivered | None:
             async with gate:
-                return await self._send(entry_id, alert, recipient, attempt)
+                return await self._send(hold, alert, recipient)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(send(recipient)) for recipient in missing]
         return [failure for task in tasks if (failure := task.result()) is not None]
 
-    async def _send(
-        self, entry_id: bytes, alert: Alert, recipient: Recipient, attempt: int
-    ) -> Undelivered | None:
+    async def _send(self, hold: _Hold, alert: Alert, recipient: Recipient) -> Undelivered | None:
         way = (alert.id, recipient.tag)
         if way in self._on_the_way:
             return TryAgain("on its way", "another attempt is on its way")
         self._on_the_way.add(way)
         try:
-            return await self._try(entry_id, alert, recipient, attempt)
+            return await self._try(hold, alert, recipient)
         finally:
             self._on_the_way.discard(way)
 
-    async def _try(
-        self, entry_id: bytes, alert: Alert, recipient: Recipient, attempt: int
-    ) -> Undelivered | None:
+    async def _try(self, hold: _Hold, alert: Alert, recipient: Recipient) -> Undelivered | None:
         try:
-            await end_soon(self._deliver(entry_id, alert, recipient, attempt), GRACE_S)
+            await end_soon(self._deliver(hold, alert, recipient), GRACE_S)
         except Undelivered as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever it is, the alert is tried again
             failure = _unexpected(error)
         else:
             return None
-        await self._note_failure(alert, recipient, failure, attempt)
+        await self._note_failure(alert, recipient, failure, hold.attempt)
         return failure
 
-    async def _deliver(
-        self, entry_id: bytes, alert: Alert, recipient: Recipient, attempt: int
-    ) -> None:
+    async def _deliver(self, hold: _Hold, alert: Alert, recipient: Recipient) -> None:
+        if not self._is_ours_for(self._channel.timeout_seconds, hold):
+            raise TryAgain("stood still", "this process stood still; another may be sending it")
         receipt = await self._channel.send(alert, recipient)
         now_ms = _now_ms()
         took_ms = now_ms - alert.received_at_ms
         await self._inbox.settle(
-            entry_id,
+            hold.entry_id,
             alert,
             recipient,
             self._channel.recipients,
@@ -285,7 +317,7 @@ class Delivery:
         name = self._channel.name
         log.info(
             "%s: %s delivered to %s, %d ms after %s, attempt %d",
-            name, alert.id, recipient.tag, took_ms, self._source.since, attempt,
+            name, alert.id, recipient.tag, took_ms, self._source.since, hold.attempt,
         )  # fmt: skip
         self._heartbeat.took(f"{self._source.start}_to_{name}", took_ms)
         self._heartbeat.counters[f"delivered_{self._counted}"] += 1

@@ -48,7 +48,7 @@ class Inbox:
         self._access, self._source = access, source
         self._channel, self._consumer = channel, consumer
         self._ledger_ttl_ms, self._events = ledger_ttl_ms, events
-        self._delivered: dict[str, None] = {}
+        self._delivered: dict[str, str] = {}
         self._settle = access.script(_SETTLE.read_text())
 
     async def create(self) -> None:
@@ -126,13 +126,23 @@ class Inbox:
         """Those who do not have the alert according to the ledger, and as far as we remember.
 
         Redis may have lost the ledger (FLUSHALL, a failover), and whoever told it found it again.
+        What we remember is then written again, for those who come after us.
         """
         ledger = [self._ledger(alert, recipient) for recipient in recipients]
         found = await self._access.patiently(lambda: self._access.client.mget(ledger))
+        absent = [key for key, text in zip(ledger, found, strict=True) if text is None]
+        for key in absent:
+            if key in self._delivered:
+                await self._record_again(key, self._delivered[key])
         return tuple(
             recipient
-            for recipient, key, text in zip(recipients, ledger, found, strict=True)
-            if text is None and key not in self._delivered
+            for recipient, key in zip(recipients, ledger, strict=True)
+            if key in absent and key not in self._delivered
+        )
+
+    async def _record_again(self, key: str, text: str) -> None:
+        await self._access.patiently(
+            lambda: self._access.client.set(key, text, nx=True, px=self._ledger_ttl_ms)
         )
 
     async def settle(
@@ -162,12 +172,12 @@ class Inbox:
             now_ms,
             now_ms - alert.received_at_ms,
         ]
-        self._remember(written[2])
+        self._remember(written[2], f"{now_ms} {message_id}")
         reply = await self._access.patiently(lambda: self._settle(keys=written, args=arguments))
         return bool(reply[1])
 
-    def _remember(self, ledger: str) -> None:
-        self._delivered[ledger] = None
+    def _remember(self, ledger: str, text: str) -> None:
+        self._delivered[ledger] = text
         if len(self._delivered) > _MOST_REMEMBERED:
             del self._delivered[next(iter(self._delivered))]
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from services.notifier import delivery
 from services.notifier.channels import Receipt, Recipient, Refused, TryAgain, recipient
 from services.notifier.channels.email_channel import EmailChannel
 from services.notifier.delivery import Delivery
@@ -119,6 +120,39 @@ async def test_what_the_ledger_knows_is_not_sent_again(bench: Bench, redis: Redi
     await bench.deliver(channel, bench.settings())
     await bench.until_settled("fake", 3)
     assert sorted(channel.asked) == [(half.id, "two"), (new.id, "one"), (new.id, "two")]
+
+
+async def test_after_standing_still_nothing_is_sent_that_another_may_have_taken(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel, one = FakeChannel("a", "b", "c", "d", "last"), fresh_signal()
+    channel.open.clear()
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(one)
+    await wait_until(lambda: len(channel.asked) == 4, "as many sendings as there may be at once")
+    real = delivery._now_s
+    monkeypatch.setattr(delivery, "_now_s", lambda: real() + 60)
+    channel.open.set()
+    await wait_until(lambda: "stood still" in caplog.text, "the last one to be held back")
+    await bench.until_settled("fake", 5)  # by a claim of its own
+    assert sorted(channel.accepted) == [(one.id, to) for to in ("a", "b", "c", "d", "last")]
+
+
+async def test_what_redis_forgot_is_remembered_and_recorded_again(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, one, other = FakeChannel(), fresh_signal(), fresh_signal(1)
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(one)
+    await bench.until_settled("fake", 1)
+    (ledger,) = await redis.keys("delivered:*")
+    record = await redis.get(ledger)
+    await redis.delete(ledger)
+    await bench.emit(one, other)  # the detector found it again
+    await bench.until_settled("fake", 2)
+    assert channel.accepted == [(one.id, "one"), (other.id, "one")]
+    assert await redis.get(ledger) == record
+    assert await redis.pttl(ledger) > 0
 
 
 async def test_a_failed_signal_is_tried_again_and_new_ones_do_not_wait_for_it(

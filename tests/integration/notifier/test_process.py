@@ -1,11 +1,14 @@
 """The notifier as the process that people run: started, killed, stopped, doubled."""
 
+import signal
+
 import pytest
 from redis.asyncio import Redis
 
 from shared import keys
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox
+from sim.redis_proxy import RedisProxy
 
 from .conftest import (
     PASSWORD,
@@ -89,6 +92,33 @@ async def test_killed_in_the_middle_of_a_send_the_next_life_delivers(
     await bench.until_settled("email", 1)
     assert [mail.signal_id for mail in mailbox.mails] == [signal.id]
     assert left["times_delivered"] == 1
+
+
+async def test_a_notifier_that_stood_still_does_not_send_what_another_has_taken(
+    bench: Bench, redis: Redis, redis_url: str, mailbox: Mailbox
+) -> None:
+    """Frozen between reading and sending, for longer than an entry is left to its reader."""
+    sections = {
+        "smtp": smtp(mailbox, timeout_seconds=0.5),
+        "notifier": {"claim_idle_seconds": 0.6, "retry_base_seconds": 0.05},
+    }
+    async with RedisProxy(redis_url) as proxy:
+        frozen = await bench.start(bench.config(**sections, redis={"url": proxy.url}))
+        await frozen.until_logged("reading as")
+        proxy.delay(1.0, commands=["MGET"])  # it asks who has the signal already
+        signal_sent = fresh_signal()
+        await bench.emit(signal_sent)
+        await wait_until(lambda: proxy.hit["MGET"], "the question")
+        frozen.child.send_signal(signal.SIGSTOP)
+        await bench.start(bench.config(**sections), instance="2")
+        await bench.until_settled("email", 1, IMPORT_S)
+        frozen.child.send_signal(signal.SIGCONT)
+        await frozen.until_logged("not sent: everybody has it")
+        await bench.emit(fresh_signal(1))
+        await bench.until_settled("email", 2)
+    assert sorted(mail.signal_id for mail in mailbox.mails) == sorted(
+        [signal_sent.id, fresh_signal(1).id]
+    )
 
 
 async def test_killed_again_and_again_nothing_is_lost(
