@@ -3,7 +3,7 @@
 DEV := ./btc-scanner --dev
 ARGS :=
 
-.PHONY: help setup demo up test check bench chaos lock clean
+.PHONY: help setup demo up test check bench stops chaos lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,9 @@ check: ## check style and types
 
 bench: ## measure latency, memory and speed, beside the targets
 	@$(DEV) -m bench $(ARGS)
+
+stops: ## how long services take to end by SIGTERM under load (ARGS="--times 50")
+	@$(DEV) -m bench.stops $(ARGS)
 
 SEEDS := 1 2 3 4 5
 chaos: ## a week of a market under faults of all kinds, from five seeds (SEEDS="1 2 3")

@@ -6,7 +6,7 @@ the simulated ones, and its data ends with it.
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +54,7 @@ class PipelineOptions:
         proxied: Let the services reach Redis through the outside's proxy, which can fail.
         changes: Settings, by section and key, that differ from the user's.
         healthy_s: Seconds of life after which a service's death counts as the first.
+        say: Told about each death and restart; the summary of a run counts them anyway.
     """
 
     outside: Sequence[str]
@@ -64,6 +65,7 @@ class PipelineOptions:
     proxied: bool = False
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     healthy_s: float = HEALTHY_S
+    say: Callable[[str], None] = lambda _: None
 
 
 def simulated(
@@ -125,7 +127,9 @@ async def running_pipeline(
         specs = services(config, names=SERVICES, log_directory=directory / "logs")
         access = RedisAccess(server.url, name="operator")
         try:
-            async with Supervisor(specs, say=_silent, healthy_s=options.healthy_s) as supervisor:
+            async with Supervisor(
+                specs, say=options.say, healthy_s=options.healthy_s
+            ) as supervisor:
                 yield Pipeline(load_settings(config), server, access, outside, supervisor, config)
         finally:
             await access.close()
@@ -141,7 +145,3 @@ def forget_environment() -> None:
     for name in list(os.environ):
         if name.startswith(PREFIX) or name in SECRET_NAMES:
             del os.environ[name]
-
-
-def _silent(_: str) -> None:
-    """Restarts are seen in the summary."""
