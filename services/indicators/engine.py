@@ -192,6 +192,10 @@ class Engine:
         """The last boundary of ``timeframe`` that was fed, None before the first."""
         return self._frames[timeframe].fed_ms
 
+    def released(self, timeframe: str) -> int | None:
+        """The last boundary of ``timeframe`` that was computed, None before the first."""
+        return self._frames[timeframe].released_ms
+
     def release(self, at_most: int) -> list[IndicatorsEntry]:
         """Up to ``at_most`` further candles in event time, with their indicators.
 

@@ -123,11 +123,18 @@ class Inbox:
         Redis may have lost the ledger (FLUSHALL, a failover) and the detector found it again.
         """
         ledger = [self._ledger(signal, recipient) for recipient in recipients]
-        found = await self._access.patiently(lambda: self._access.client.mget(ledger))
+
+        async def look() -> list[int]:
+            async with self._access.client.pipeline(transaction=False) as pipe:
+                for key in ledger:
+                    pipe.exists(key)  # what it holds says nothing more, whoever wrote it
+                return await pipe.execute()
+
+        found = await self._access.patiently(look)
         return tuple(
             recipient
-            for recipient, key, text in zip(recipients, ledger, found, strict=True)
-            if text is None and key not in self._delivered
+            for recipient, key, there in zip(recipients, ledger, found, strict=True)
+            if not there and key not in self._delivered
         )
 
     async def settle(
@@ -176,7 +183,7 @@ class Inbox:
                 pipe.hset(totals, mapping={"last_failure": reason, "last_failure_at": now_ms})
                 await pipe.execute()
 
-        await self._access.patiently(write)
+        await self._access.aside(write)
 
     async def note_event(self, event: str, reason: str, now_ms: int) -> None:
         """Tell the events stream."""
@@ -187,7 +194,7 @@ class Inbox:
             "reason": reason,
             "at": now_ms,
         }
-        await self._access.patiently(
+        await self._access.aside(
             lambda: self._access.client.xadd(
                 keys.EVENTS, fields, maxlen=self._events_maxlen, approximate=True
             )
