@@ -14,7 +14,7 @@ from shared.indicators_entry import IndicatorsEntry, read_indicators
 from shared.malformed import Malformed
 from shared.market import Market, read_market
 from shared.redis_access import RedisAccess, flat
-from shared.redis_damage import cut
+from shared.redis_damage import delete
 from shared.streams import Entry, Judged, SignalsWriter, read
 from shared.times import utc
 from shared.trade_signal import Signal
@@ -65,7 +65,8 @@ class Worker:
         stored = await self._access.value(keys.cursor(symbol))
         self._position = readable(stored) or _BEGINNING
         if stored and not readable(stored):
-            log.error("%s is no position, but %.80r", keys.cursor(symbol), stored)
+            key = keys.cursor(symbol)
+            log.error("%s holds %.80r, which is no position; judging all again", key, stored)
         log.info("evaluating after %s", self._position)
         stream = keys.indicators(symbol)
         while True:
@@ -107,8 +108,9 @@ class Worker:
             self._told = last
             stream = keys.indicators(self._market.symbol)
             log.error(
-                "%s ends with %s, which indicators, being at %s, has not written; skipped: %s",
-                stream, last, reached, cut(stream, [last], reached),
+                "%s ends with %s, which indicators, being at %s, has not written; skipped;"
+                " unless candles of then are to come, %s",
+                stream, last, reached, delete(stream),
             )  # fmt: skip
         return written
 

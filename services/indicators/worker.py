@@ -21,7 +21,7 @@ from shared.health import Heartbeat
 from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
 from shared.redis_access import RedisAccess
-from shared.redis_damage import cut
+from shared.redis_damage import delete
 from shared.settings import Streams
 from shared.streams import Entry, IndicatorsWriter, read
 from shared.times import LATEST_MS, utc
@@ -42,6 +42,8 @@ _AHEAD_PAUSE_S = 0.02
 _SILENT_READS = 10
 # The entries of a lost state may end later than the candles that have come again.
 _PLAUSIBLE_MS = 3_600_000
+# Clocks are wrong by hours (a time zone), hardly by more.
+_DAY_MS = 86_400_000
 
 
 class _Superseded(Exception):
@@ -171,12 +173,12 @@ class Worker:
         }
         batches = await read(self._access, positions, count=BATCH, block_ms=BLOCK_MS)
         self._silent_reads = 0 if batches else self._silent_reads + 1
+        began = dict(self._read_to)
         if self._silent_reads and self._silent_reads % _SILENT_READS == 0:
             await self._explain_silence(engine)
         for stream, entries in batches.items():
             name = stream.rpartition(":")[2]
-            self._read_to[stream] = entries[-1][0].decode()
-            for hole in engine.feed(name, self._candles(name, entries)):
+            for hole in engine.feed(name, self._candles(name, entries, engine.fed(name))):
                 self._heartbeat.counters["holes"] += 1
                 log.error(
                     "klines %s: expected the candle of %s, found that of %s; candles were deleted,"
@@ -184,6 +186,8 @@ class Worker:
                     hole.timeframe, utc(hole.expected_ms), utc(hole.found_ms), hole.timeframe,
                 )  # fmt: skip
             self._heartbeat.data_seen()
+        if batches and self._read_to == began:  # what was refused comes again at once
+            await asyncio.sleep(BLOCK_MS / 1000)
 
     async def _explain_silence(self, engine: Engine) -> None:
         """Say that candles were lost which ingest has not brought back, if it is that.
@@ -211,35 +215,52 @@ class Worker:
         top, plausible_ms = await self._end_of(stream), order(engine.position)[0] + _PLAUSIBLE_MS
         if engine.position and order(top)[0] > plausible_ms and top != self._in_the_way:
             self._in_the_way = top
-            before = await self._end_of(stream, str(plausible_ms))
             log.error(
-                "%s ends with %s, but the candles with %s: nothing can be written before that."
-                " Unless candles of then are to come: %s",
-                stream, top, engine.position, cut(stream, [top], before or "0-0"),
+                "%s ends with %s, but the candles with %s: nothing can be written before that;"
+                " unless candles of then are to come, %s",
+                stream, top, engine.position, delete(stream),
             )  # fmt: skip
 
-    async def _end_of(self, stream: str, before: str = "+") -> str:
+    async def _end_of(self, stream: str) -> str:
         """The ID of the last entry, "" if there is none."""
-        found = await self._access.patiently(
-            lambda: self._access.client.xrevrange(stream, max=before, count=1)
-        )
+        found = await self._access.patiently(lambda: self._access.client.xrevrange(stream, count=1))
         entries = cast("list[Entry]", found)
         return entries[0][0].decode() if entries else ""
 
-    def _candles(self, name: str, entries: Sequence[Entry]) -> Iterator[Candle]:
-        """The candles of these entries; one that somebody has spoilt counts as missing."""
+    def _candles(self, name: str, entries: Sequence[Entry], fed_ms: int | None) -> Iterator[Candle]:
+        """The candles of these entries; one that somebody has spoilt counts as missing.
+
+        One that lies in the future and not behind the last is waited for: behind it the others
+        would go on without what is still to come.
+        """
+        stream = keys.klines(self._symbol, name)
         for entry_id, fields in entries:
             boundary_ms, number = order(entry_id.decode())
+            if fed_ms is not None and self._is_too_early(boundary_ms, fed_ms, name):
+                return
+            self._read_to[stream] = entry_id.decode()
             if number or boundary_ms % self._plan.intervals[name] or boundary_ms >= LATEST_MS:
                 self._heartbeat.counters["malformed"] += 1
                 log.error("klines %s: entry %r is of no %s candle; skipped", name, entry_id, name)
                 continue
+            fed_ms = boundary_ms
             try:
                 yield read_candle(entry_id, fields)
             except Malformed as error:
                 self._heartbeat.counters["malformed"] += 1
                 log.error("%s; it counts as missing", error)
                 yield missing_candle(boundary_ms, 0, 0)
+
+    def _is_too_early(self, boundary_ms: int, fed_ms: int, name: str) -> bool:
+        behind_ms = fed_ms + self._plan.intervals[name]
+        if boundary_ms <= behind_ms or boundary_ms <= time.time() * 1000 + _DAY_MS:
+            return False
+        stream = keys.klines(self._symbol, name)
+        self._waiting(
+            f"waiting for the {name} candle of {utc(behind_ms)}; {stream} holds one of"
+            f" {utc(boundary_ms)}, and takes none before it: {delete(stream)}"
+        )
+        return True
 
     async def _commit(
         self, engine: Engine, committed: str, entries: Sequence[IndicatorsEntry], output: str
