@@ -166,7 +166,6 @@ class TimeframeFeed:
                 if self._check or time.monotonic() - checked_s > _STREAM_CHECK_S:
                     checked_s, self._check = time.monotonic(), False
                     await self._append([])
-                    self._explain_end(self._clock.now_ms(time.monotonic()))
                 continue
             await self._append([])  # another process may have been faster
             self._inbox.wake()
@@ -277,6 +276,7 @@ class TimeframeFeed:
             done = replace(done, last_ms=await self._end_of_stream())
         if self._vigil.moved(done.last_ms):
             heartbeat.facts[f"last_{self._name}"] = str(done.last_ms or "")
+            self._explain_end(self._clock.now_ms(time.monotonic()))
         counters["duplicates"] += done.duplicates
         if done.appended:
             heartbeat.state = "running"

@@ -204,13 +204,14 @@ async def workers(url: str) -> AsyncIterator[None]:
 async def run(redis: Redis, commands: Sequence[Command], half: Market) -> None:
     """As a person does with redis-cli; ``{1m}`` is the last 1m candle."""
     last_ms = half.fed["1m"][-1].boundary_ms
-    for command in commands:
-        await redis.execute_command(
-            *(
+    async with redis.pipeline(transaction=True) as pipe:
+        for command in commands:
+            words = (
                 word.replace("{1m}", str(last_ms)).replace("{1m+1}", str(last_ms + 1))
                 for word in command
             )
-        )
+            pipe.execute_command(*words)
+        await pipe.execute()
 
 
 def remedies(log: str) -> Iterator[Command]:
