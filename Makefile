@@ -3,7 +3,7 @@
 DEV := ./btc-scanner --dev
 ARGS :=
 
-.PHONY: help setup demo up test check bench lock clean
+.PHONY: help setup demo up test check bench fuzz lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,10 @@ check: ## check style and types
 
 bench: ## measure latency, memory and speed, beside the targets
 	@$(DEV) -m bench $(ARGS)
+
+SECONDS := 60
+fuzz: ## feed every reader spoilt input (SECONDS=600; ARGS="--target state --seed 7")
+	@$(DEV) -m fuzz --seconds $(SECONDS) $(ARGS)
 
 # uv resolves for every platform and Python at once. What is locked stays; UPGRADE=1 takes the newest.
 lock: ## lock the requirements, with hashes (UPGRADE=1: to the newest versions)

@@ -39,7 +39,8 @@ def main() -> int:
         print("accepted" if accepted else "refused")
         return 0
     targets = [TARGETS[chosen.target]] if chosen.target else list(TARGETS.values())
-    print(f"seed {chosen.seed}, {chosen.seconds:g} s, {len(targets)} target(s)", flush=True)
+    count = f"{len(targets)} target{'' if len(targets) == 1 else 's'}"
+    print(f"seed {chosen.seed}, {chosen.seconds:g} s, {count}", flush=True)
     tallies = [_run(each, chosen.seed, chosen.seconds / len(targets)) for each in targets]
     _print(tallies)
     return 1 if any(tally.found or tally.findings for tally in tallies) else 0

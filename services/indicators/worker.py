@@ -125,7 +125,7 @@ class Worker:
                 log.warning("snapshot and position differ; rebuilding from the retained klines")
         silent_to = min(committed, top, key=order)
         log.info("computing from the first retained kline on, silent up to %s", silent_to or "-")
-        return _Start(Engine(self._plan), committed, silent_to, "")
+        return _Start(Engine(self._plan), committed, silent_to, silent_to)
 
     async def _stored(self) -> tuple[bytes | None, str, str]:
         """Snapshot, position and last entry, read in one step lest a twin commits between them."""

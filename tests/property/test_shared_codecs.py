@@ -9,8 +9,8 @@ from shared.candle import Candle, flaw, missing_candle, read_candle
 from shared.decimals import LARGEST, measured, places, shortest
 from shared.indicators_entry import IndicatorsEntry, read_indicators
 from shared.malformed import Malformed
-from shared.market import Market
-from shared.trade_signal import FACTORS, Bias, Side, Signal, read_signal
+from shared.market import Market, market_of, read_market
+from shared.trade_signal import FACTORS, Bias, Side, Signal, example_signal, read_signal
 
 anything = st.floats(allow_nan=False, allow_infinity=False)
 numbers = st.floats(-LARGEST, LARGEST)
@@ -124,6 +124,23 @@ signals = st.builds(
 @given(signals)
 def test_every_signal_reads_back_as_itself(signal: Signal) -> None:
     assert read_signal(b"1-0", stored(signal.fields())) == signal
+
+
+names = st.sampled_from(["symbol", "base", "quote", "tick_size", "status"])
+
+
+@given(st.dictionaries(names, texts | st.just("0.001")))
+def test_whatever_stands_in_the_market_signals_can_be_shown_with_it(spoilt: dict[str, str]) -> None:
+    known = market_of("ETH/BTC")
+    stored_ = {name.encode(): value.encode() for name, value in spoilt.items()}
+    try:
+        found = read_market(stored_, known)
+    except Malformed:
+        return
+    assert found.symbol == known.symbol
+    shown = example_signal(market=found)
+    assert shown.sentence.isprintable()
+    assert read_signal(b"1-0", stored(shown.fields())) == shown
 
 
 @given(st.dictionaries(st.binary(max_size=12), st.binary(max_size=12), max_size=6), st.data())

@@ -117,6 +117,12 @@ WAITED_FOR = {
         "takes no entry after 4102444800000-0",
         True,
     ),
+    "klines: the last candle was deleted": Edit(
+        [("XDEL", KLINES, "{1m}-0")], f"in {KLINES}, where none so late belongs", True
+    ),
+    "indicators: the last entry was deleted": Edit(
+        [("XDEL", INDICATORS, "{entry}")], f"in {INDICATORS}, where none so late belongs", True
+    ),
     "indicators: an entry of the future": Edit(
         entry(INDICATORS, FUTURE, *_FUTURE_ENTRY), "nothing can be written before that", True
     ),
@@ -202,15 +208,14 @@ async def workers(url: str) -> AsyncIterator[None]:
 
 
 async def run(redis: Redis, commands: Sequence[Command], half: Market) -> None:
-    """As a person does with redis-cli; ``{1m}`` is the last 1m candle."""
-    last_ms = half.fed["1m"][-1].boundary_ms
+    """As a person does; ``{1m}`` stands for the last 1m candle, ``{entry}`` for the last entry."""
+    last_ms, last = half.fed["1m"][-1].boundary_ms, half.entries[-1].entry_id
+    known = {"{1m}": str(last_ms), "{1m+1}": str(last_ms + 1), "{entry}": last}
     async with redis.pipeline(transaction=True) as pipe:
         for command in commands:
-            words = (
-                word.replace("{1m}", str(last_ms)).replace("{1m+1}", str(last_ms + 1))
-                for word in command
+            pipe.execute_command(
+                *(re.sub(r"\{1m.*?\}|\{entry\}", lambda m: known[m[0]], word) for word in command)
             )
-            pipe.execute_command(*words)
         await pipe.execute()
 
 
