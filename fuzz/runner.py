@@ -21,7 +21,7 @@ class Finding:
     """One input that a reader neither accepted nor refused as it should.
 
     Attributes:
-        number: Which input of ``target`` and ``seed`` it was.
+        number: Which input of ``target`` and ``seed`` it was; -1 for one of the corpus itself.
         what: The error and where it was raised.
     """
 

@@ -251,7 +251,11 @@ class RedisAccess:
                     async with asyncio.timeout(timeout):
                         answer = await operation()
                 except (RedisError, OSError) as error:
-                    trouble = remedy(error, self._url) or await self._damage(error, waits=waits)
+                    trouble = remedy(error, self._url)
+                    if trouble is None:
+                        trouble = await self.explain_damage(error)
+                        if trouble and not waits:
+                            raise Damaged(trouble) from error
                     if trouble:
                         self._failing[attempt] = trouble
                         self._note(trouble)
@@ -263,11 +267,11 @@ class RedisAccess:
         finally:
             self._failing.pop(attempt, None)
 
-    async def _damage(self, error: Exception, *, waits: bool) -> str:
-        """What was edited, "" if that is over.
+    async def explain_damage(self, error: Exception) -> str:
+        """Which key was edited so that it was refused, and the remedy; "" if that is over.
 
         Raises:
-            Damaged: Unless it is to be waited for.
+            Exception: ``error`` itself, if it is something else.
         """
         damage = redis_damage.damage_in(_said(error), str(error), *getattr(error, "__notes__", ()))
         if damage is None:
@@ -277,10 +281,7 @@ class RedisAccess:
                 found = await damage.explain(self.client)
         except (RedisError, OSError) as failure:
             return remedy(failure, self._url) or ""
-        trouble = f"Redis at {shown_url(self._url)} {found}" if found else ""
-        if trouble and not waits:
-            raise Damaged(trouble)
-        return trouble
+        return f"Redis at {shown_url(self._url)} {found}" if found else ""
 
     def _note_answer(self) -> None:
         if self._told and not self._failing:
