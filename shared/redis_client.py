@@ -10,6 +10,9 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+# Keys stand at the beginning; what is long behind them are values.
+_SHOWN = 500
+
 
 class Client(Redis):
     """For one server."""
@@ -24,8 +27,8 @@ class Client(Redis):
 
 
 def command_of(args: tuple[Any, ...]) -> str:
-    """A command in one line, without the values that a script is given."""
+    """The beginning of a command in one line, without what a script is given beside its keys."""
     if str(args[0]).upper() in ("EVAL", "EVALSHA"):
         args = (args[0], *args[2 : 3 + int(args[2])])
-    return " ".join(each.decode(errors="replace") if isinstance(each, bytes) else str(each)
-                    for each in args)  # fmt: skip
+    words = (each.decode(errors="replace") if isinstance(each, bytes) else each for each in args)
+    return " ".join(map(str, words))[:_SHOWN]

@@ -11,6 +11,7 @@ from tests.waiting import wait_until
 from .conftest import (
     DAY_MS,
     MARKET_START_MS,
+    ONE_KIND,
     SYMBOL,
     TIMEFRAMES,
     Bench,
@@ -35,7 +36,7 @@ IN_THE_WAY = [
 async def test_each_is_told_once_with_its_remedy_and_made_good_again(
     bench: Bench, each_redis: Redis
 ) -> None:
-    start_ms = MARKET_START_MS + DAY_MS + 20 * 3_600_000
+    start_ms = MARKET_START_MS + DAY_MS + 21 * 3_600_000
     async with Exchange(market(2), start_ms=start_ms, speed=3600.0) as exchange:
         process = await bench.start(bench.config(exchange))
         await process.until_logged("WebSocket connection established")
@@ -73,6 +74,7 @@ async def _moves(redis: Redis) -> bool:
     return before > 0
 
 
+@ONE_KIND
 async def test_the_market_is_written_whatever_stands_there(bench: Bench, each_redis: Redis) -> None:
     await each_redis.rpush(MARKET, "garbage")
     async with Exchange(market(1), start_ms=MARKET_START_MS + DAY_MS // 2, speed=60.0) as exchange:

@@ -13,12 +13,6 @@ from .test_delivery import FakeChannel, total
 TOTALS = keys.deliveries("fake")
 
 
-@pytest.fixture(scope="session")
-def redis_url(each_redis_url: str) -> str:
-    """Every test here runs on each kind of server."""
-    return each_redis_url
-
-
 async def spoil(redis: Redis, key: str) -> None:
     async with redis.pipeline(transaction=True) as pipe:
         pipe.delete(key)
@@ -82,7 +76,7 @@ async def test_failures_are_tried_again_though_they_cannot_be_counted(
     await spoil(redis, TOTALS)
     await bench.emit(one)
     await bench.deliver(channel, bench.settings())
-    await wait_until(lambda: len(channel.asked) >= 3, "three attempts")
+    await wait_until(lambda: len(channel.asked) >= 2, "two attempts")
     channel.troubles.clear()
     await wait_until(lambda: channel.accepted == [(one.id, "one")])
     await bench.until_settled("fake", 1)
