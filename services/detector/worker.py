@@ -58,6 +58,7 @@ class Worker:
         self._reached = ""
         self._position = _BEGINNING
         self._last_read = self._told = ""
+        self._doubted = ("", "")
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -104,7 +105,9 @@ class Worker:
         written = [each for each in entries if order(each[0].decode()) <= order(reached)]
         if not reached or len(written) == len(entries):
             return entries
-        if self._told != last:
+        again = (last, reached) == self._doubted  # indicators may be computing up to there
+        self._doubted = (last, reached)
+        if again and self._told != last:
             self._told = last
             stream = keys.indicators(self._market.symbol)
             log.error(

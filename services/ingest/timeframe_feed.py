@@ -224,10 +224,19 @@ class TimeframeFeed:
         last_ms = self._vigil.last_ms
         return last_ms is None or last_ms + self._interval_ms <= server_ms
 
-    def _explain_end(self, exchange_ms: float | None) -> None:
+    def _doubt_end(self, last_ms: int) -> None:
+        """Ask the exchange for its time, should the stream end far behind what is known of it.
+
+        A little behind it may be by a twin that has heard of a candle sooner.
+        """
+        now_ms = self._clock.now_ms(time.monotonic())
+        if now_ms is not None and last_ms > now_ms + _SKEW_MS + 10 * self._interval_ms:
+            self.look_now()
+
+    def _explain_end(self, exchange_ms: int) -> None:
         """Say once that an entry of the future keeps all others out, and how to be rid of it."""
         last_ms = self._vigil.last_ms or 0
-        if exchange_ms is None or last_ms <= exchange_ms + _SKEW_MS or last_ms == self._told_ms:
+        if last_ms <= exchange_ms + _SKEW_MS or last_ms == self._told_ms:
             return
         self._told_ms = last_ms
         log.error(
@@ -276,7 +285,7 @@ class TimeframeFeed:
             done = replace(done, last_ms=await self._end_of_stream())
         if self._vigil.moved(done.last_ms):
             heartbeat.facts[f"last_{self._name}"] = str(done.last_ms or "")
-            self._explain_end(self._clock.now_ms(time.monotonic()))
+            self._doubt_end(done.last_ms or 0)
         counters["duplicates"] += done.duplicates
         if done.appended:
             heartbeat.state = "running"
