@@ -3,7 +3,7 @@
 DEV := ./btc-scanner --dev
 ARGS :=
 
-.PHONY: help setup demo up test check bench stops chaos lock clean
+.PHONY: help setup demo up test check bench stops chaos fuzz lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -44,6 +44,10 @@ chaos: ## a week of a market under faults of all kinds, from five seeds (SEEDS="
 	@for seed in $(SEEDS); do \
 		./btc-scanner replay out/chaos/week.csv --speed max --chaos $$seed --out out/chaos/$$seed || exit; \
 	done
+
+SECONDS := 60
+fuzz: ## feed every reader spoilt input (SECONDS=600; ARGS="--target state --seed 7")
+	@$(DEV) -m fuzz --seconds $(SECONDS) $(ARGS)
 
 # uv resolves for every platform and Python at once. What is locked stays; UPGRADE=1 takes the newest.
 lock: ## lock the requirements, with hashes (UPGRADE=1: to the newest versions)

@@ -107,7 +107,7 @@ async def answered(
     except (RedisError, OSError) as error:
         words = remedy(_innermost(error), url)
         if words is None:
-            raise
+            words = await access.explain_damage(error) or f"{error}"
         if settings.redis.embedded and "cannot be reached" in words:
             what = "no scanner runs here: redis.url is empty, and no Redis of ours is up"
             raise RedisUnusable(what, "start it with ./btc-scanner up") from error

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-from shared.decimals import shortest
+from shared.decimals import LARGEST, shortest, whole
 from shared.malformed import Malformed
+from shared.times import LATEST_MS
 
 Fields = Mapping[bytes, bytes]
 
@@ -58,10 +59,14 @@ def missing_candle(boundary_ms: int, lag_ms: int, received_at_ms: int) -> Candle
     return Candle(boundary_ms, 0, 0, 0, 0, 0, "rest", lag_ms, received_at_ms, missing=True)
 
 
-def flaw(open_: float, high: float, low: float, close: float, volume: float) -> str | None:
+def flaw(  # noqa: PLR0911 - one for each fault
+    open_: float, high: float, low: float, close: float, volume: float
+) -> str | None:
     """What is impossible about these prices, or None."""
     if not (isfinite(open_ + high + low + close) and isfinite(volume)):
         return "a price or the volume is not a finite number"
+    if max(open_, high, low, close, volume) > LARGEST:
+        return "a price or the volume is larger than any market's"
     if min(open_, high, low, close) <= 0:
         return "a price is not positive"
     if volume < 0:
@@ -82,9 +87,9 @@ def read_candle(entry_id: bytes, fields: Fields) -> Candle:
     try:
         boundary_ms = int(entry_id.partition(b"-")[0])
         source = fields[b"source"].decode()
-        lag_ms = int(fields[b"lag_ms"])
-        received_at_ms = int(fields[b"received_at"])
-        if fields.get(b"missing") == b"1":
+        lag_ms = whole(fields[b"lag_ms"])
+        received_at_ms = whole(fields[b"received_at"])
+        if fields.get(b"missing") == b"1" and boundary_ms < LATEST_MS:
             return missing_candle(boundary_ms, lag_ms, received_at_ms)
         open_, high = float(fields[b"open"]), float(fields[b"high"])
         low, close = float(fields[b"low"]), float(fields[b"close"])
@@ -93,6 +98,8 @@ def read_candle(entry_id: bytes, fields: Fields) -> Candle:
         raise Malformed(f"klines entry {entry_id!r} has no field {error}") from None
     except ValueError as error:
         raise Malformed(f"klines entry {entry_id!r}: {error}") from None
+    if boundary_ms >= LATEST_MS:
+        raise Malformed(f"klines entry {entry_id!r}: its ID is no time in milliseconds")
     if (wrong := flaw(open_, high, low, close, volume)) is not None:
         raise Malformed(f"klines entry {entry_id!r}: {wrong}")
     return Candle(boundary_ms, open_, high, low, close, volume, source, lag_ms, received_at_ms)

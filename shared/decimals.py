@@ -5,7 +5,11 @@ exponents ("1e-05") and a trailing ".0", which a person reading ``redis-cli`` sh
 """
 
 from decimal import Decimal
-from math import isfinite
+
+# Far beyond every market, and so far below what a float can hold that nothing made of such numbers
+# overflows: products of two, and sums of a day of them.
+LARGEST = 1e30
+_LONGEST = 16
 
 
 def shortest(value: float) -> str:
@@ -24,16 +28,27 @@ def shortest(value: float) -> str:
     return text
 
 
-def finite(text: bytes | str) -> float:
-    """The number that ``text`` writes.
+def measured(text: bytes | str, largest: float = LARGEST) -> float:
+    """The number that ``text`` writes, if a market can have it.
 
     Raises:
-        ValueError: It is none, or NaN or infinite, which nobody here ever writes.
+        ValueError: It is none, NaN, infinite, or beyond ``largest``.
     """
     value = float(text)
-    if not isfinite(value):
-        raise ValueError(f"{value} is not a finite number")
+    if not -largest <= value <= largest:
+        raise ValueError(f"{value} is no price or volume of any market")
     return value
+
+
+def whole(text: bytes | str) -> int:
+    """The whole number that ``text`` writes: a time in ms, a count.
+
+    Raises:
+        ValueError: It is none, or longer than any of those.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError(f"a whole number of {len(text)} characters")
+    return int(text)
 
 
 def places(step: str) -> int:

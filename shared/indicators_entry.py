@@ -7,9 +7,11 @@ evaluating an entry needs no memory. Undefined values are omitted from the strea
 from dataclasses import dataclass
 
 from shared.candle import Fields
-from shared.decimals import finite, shortest
+from shared.decimals import measured, shortest, whole
 from shared.malformed import Malformed
 from shared.quality import UNKNOWN, Quality, read_quality
+from shared.timeframe import interval_ms
+from shared.times import LATEST_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +97,25 @@ def read_indicators(entry_id: bytes, fields: Fields) -> IndicatorsEntry:
     """Decode an entry of the ``indicators`` stream.
 
     Raises:
-        Malformed: A field is absent or not a finite number (somebody edited the stream).
+        Malformed: A field is absent or impossible (somebody edited the stream).
     """
 
     def number(name: bytes) -> float | None:
         value = fields.get(name)
-        return None if value is None else finite(value)
+        return None if value is None else measured(value)
 
     try:
         boundary, _, rank = entry_id.partition(b"-")
         trend_timeframe = fields.get(b"trend_timeframe")
-        return IndicatorsEntry(
+        entry = IndicatorsEntry(
             timeframe=fields[b"timeframe"].decode(),
             boundary_ms=int(boundary),
             rank=int(rank),
-            open=finite(fields[b"open"]),
-            high=finite(fields[b"high"]),
-            low=finite(fields[b"low"]),
-            close=finite(fields[b"close"]),
-            volume=finite(fields[b"volume"]),
+            open=measured(fields[b"open"]),
+            high=measured(fields[b"high"]),
+            low=measured(fields[b"low"]),
+            close=measured(fields[b"close"]),
+            volume=measured(fields[b"volume"]),
             ema_fast=number(b"ema_fast"),
             ema_slow=number(b"ema_slow"),
             ema_trend=number(b"ema_trend"),
@@ -126,16 +128,33 @@ def read_indicators(entry_id: bytes, fields: Fields) -> IndicatorsEntry:
             trend_timeframe=None if trend_timeframe is None else trend_timeframe.decode(),
             trend_ema=number(b"trend_ema"),
             source=fields[b"source"].decode(),
-            lag_ms=int(fields[b"lag_ms"]),
-            received_at_ms=int(fields[b"received_at"]),
+            lag_ms=whole(fields[b"lag_ms"]),
+            received_at_ms=whole(fields[b"received_at"]),
             quality=_quality(fields),
         )
+        _check(entry)
     except KeyError as error:
         raise Malformed(f"indicators entry {entry_id!r} has no field {error}") from None
     except ValueError as error:
         raise Malformed(f"indicators entry {entry_id!r}: {error}") from None
+    return entry
+
+
+def _check(entry: IndicatorsEntry) -> None:
+    """Refuse what no candle can have.
+
+    Raises:
+        ValueError: Says what it is.
+    """
+    if entry.boundary_ms >= LATEST_MS:
+        raise ValueError("its ID is no time in milliseconds")
+    if min(entry.open, entry.high, entry.low, entry.close) <= 0 or entry.volume < 0:
+        raise ValueError("a price is not positive, or the volume is negative")
+    interval_ms(entry.timeframe)  # both are shown
+    if entry.trend_timeframe is not None:
+        interval_ms(entry.trend_timeframe)
 
 
 def _quality(fields: Fields) -> Quality:
-    counts = {name.decode(): fields[name].decode() for name in fields if name.startswith(b"warm_")}
-    return read_quality(counts)
+    stamp = (each for each in fields.items() if each[0].startswith(b"warm_up"))
+    return read_quality({name.decode(): text.decode() for name, text in stamp})

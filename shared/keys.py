@@ -4,6 +4,8 @@ Hash tags keep what one atomic step touches in one cluster slot: ``{BTCUSDT}`` f
 market, and ``signals`` with ``{signals}`` for emission and delivery.
 """
 
+import re
+
 SIGNALS = "signals"
 EVENTS = "events:{signals}"
 TROUBLES = "troubles:{signals}"
@@ -91,3 +93,35 @@ def told(subject: str, state: str) -> str:
 def health(service: str, instance: str) -> str:
     """Heartbeat hash with TTL."""
     return f"health:{service}:{instance}"
+
+
+# What Redis calls the type of each kind of key.
+_TYPES = {
+    "klines": "stream",
+    "indicators": "stream",
+    "signals": "stream",
+    "events": "stream",
+    "dead": "stream",
+    "state": "string",
+    "owner": "string",
+    "cursor": "string",
+    "delivered": "string",
+    "progress": "hash",
+    "totals": "hash",
+    "market": "hash",
+    "dedup": "hash",
+    "board": "hash",
+    "deliveries": "hash",
+    "health": "hash",
+}
+_FORM = re.compile(rf"(?<!\S)(?:signals|(?:{'|'.join(_TYPES)}):[^\s')]+)(?![^\s')])")
+
+
+def named_in(text: str) -> list[str]:
+    """The keys of this project that a command names."""
+    return list(dict.fromkeys(_FORM.findall(text)))
+
+
+def type_of(key: str) -> str:
+    """``stream``, ``hash`` or ``string``: what one of our keys must hold."""
+    return _TYPES[key.partition(":")[0]]

@@ -1,10 +1,14 @@
 """What is traded: the assets, and the smallest price step that decides how prices are shown."""
 
+import re
 from dataclasses import dataclass
 
 from shared.candle import Fields
 from shared.decimals import places
+from shared.malformed import Malformed
 
+_NAME = re.compile(r"[A-Za-z0-9]{1,40}")
+_STEP = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?")
 _USD_LIKE = frozenset({"USD", "USDT", "USDC", "FDUSD", "TUSD", "BUSD"})
 
 
@@ -57,7 +61,30 @@ def market_of(symbol: str) -> Market:
 
 
 def read_market(fields: Fields, otherwise: Market) -> Market:
-    """Decode the hash that ingest keeps; parts that are absent are taken from ``otherwise``."""
+    """Decode the hash that ingest keeps; parts that are absent are taken from ``otherwise``.
+
+    Raises:
+        Malformed: It is of another market, or cannot be shown (somebody edited it).
+    """
     known = otherwise.fields()
-    known.update({name.decode(): value.decode() for name, value in fields.items()})
-    return Market(**{name: known[name] for name in otherwise.fields()})
+    for name in known:
+        if (value := fields.get(name.encode())) is not None:
+            known[name] = value.decode(errors="replace")
+    market = Market(**known)
+    if market.symbol != otherwise.symbol:
+        raise Malformed(f"the market is {market.symbol[:40]!r}, not {otherwise.symbol}")
+    check_market(market)
+    return market
+
+
+def check_market(market: Market) -> None:
+    """Refuse names and steps that no exchange has.
+
+    Raises:
+        Malformed: Says which.
+    """
+    for name in (market.symbol, market.base, market.quote):
+        if not _NAME.fullmatch(name):
+            raise Malformed(f"{name[:40]!r} is no name of a market or asset")
+    if not _STEP.fullmatch(market.tick_size):
+        raise Malformed(f"{market.tick_size[:40]!r} is no price step")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.candle import Candle
+from shared.decimals import whole
 
 # How a candle came, as a snapshot holds it: one byte each.
 IN_TIME, BY_REST, LATE, MISSING = range(4)
@@ -81,7 +82,7 @@ def read_quality(fields: Mapping[str, str]) -> Quality:
     if "warm_up" not in fields:
         return UNKNOWN
     names = ("warm_up", "warm_up_by_rest", "warm_up_late", "warm_up_missing")
-    counts = [int(fields[name]) for name in names]
+    counts = [whole(fields[name]) for name in names]
     if min(counts) < 0:
         raise ValueError("a count of the warm-up is negative")
     return Quality(*counts)

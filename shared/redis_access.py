@@ -21,7 +21,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
+from shared import redis_damage
 from shared.redis_address import names_several, read_address
+from shared.redis_client import Client
 from shared.redis_cluster import ClusterClient, NodeLost, Uncovered
 from shared.redis_sentinel import NoPrimary, PatientSentinel, sentinel_client
 
@@ -112,6 +114,10 @@ def remedy(error: BaseException, url: str) -> str | None:
     return None
 
 
+class Damaged(RedisError):
+    """A key was edited so that it cannot be used; says which, and how to undo it."""
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """The error and what caused it: redis-py calls any refusal of a login a lost connection."""
     each: BaseException | None = error
@@ -177,6 +183,7 @@ class RedisAccess:
         self.client: Redis = self._connect(url, name)
         self._failing: dict[object, str] = {}
         self._told: set[str] = set()
+        self._left_out: set[str] = set()
 
     def _connect(self, url: str, name: str) -> Redis:
         conventions: dict[str, Any] = {
@@ -187,7 +194,7 @@ class RedisAccess:
             "socket_connect_timeout": COMMAND_TIMEOUT_S,
         }
         if not names_several(url):
-            return Redis.from_url(url, **conventions)
+            return Client.from_url(url, **conventions)
         address = read_address(url)
         # Half, so that after a host that is silent another one may be tried in time.
         conventions["socket_connect_timeout"] = COMMAND_TIMEOUT_S / 2
@@ -210,13 +217,33 @@ class RedisAccess:
     ) -> T:
         """Run an idempotent operation until Redis has answered it.
 
+        A key of a wrong type is waited for like an outage: a person must delete it.
+
         Args:
             operation: Called again after each outage.
             timeout: Seconds for one try; for a blocking read, its block time is to be added.
 
         Raises:
-            RedisError: An answer that waiting cannot change (a bug, a key of a wrong type).
+            RedisError: An answer that waiting cannot change (a bug).
         """
+        return await self._answer(operation, timeout, waits=True)
+
+    async def aside(self, operation: Callable[[], Awaitable[T]]) -> T | None:
+        """Like ``patiently``, for what nobody decides by; None where an edited key is in the way.
+
+        That is told once.
+        """
+        try:
+            return await self._answer(operation, COMMAND_TIMEOUT_S, waits=False)
+        except Damaged as error:
+            if str(error) not in self._left_out:
+                log.error("%s; going on without it", error)
+                self._left_out.add(str(error))
+            return None
+
+    async def _answer(
+        self, operation: Callable[[], Awaitable[T]], timeout: float, *, waits: bool
+    ) -> T:
         delays, attempt = backoff(), object()
         try:
             while True:
@@ -226,9 +253,12 @@ class RedisAccess:
                 except (RedisError, OSError) as error:
                     trouble = remedy(error, self._url)
                     if trouble is None:
-                        raise
-                    self._failing[attempt] = trouble
-                    self._note(trouble)
+                        trouble = await self.explain_damage(error)
+                        if trouble and not waits:
+                            raise Damaged(trouble) from error
+                    if trouble:
+                        self._failing[attempt] = trouble
+                        self._note(trouble)
                     await asyncio.sleep(next(delays))
                 else:
                     self._failing.pop(attempt, None)
@@ -236,6 +266,22 @@ class RedisAccess:
                     return answer
         finally:
             self._failing.pop(attempt, None)
+
+    async def explain_damage(self, error: Exception) -> str:
+        """Which key was edited so that it was refused, and the remedy; "" if that is over.
+
+        Raises:
+            Exception: ``error`` itself, if it is something else.
+        """
+        damage = redis_damage.damage_in(_said(error), str(error), *getattr(error, "__notes__", ()))
+        if damage is None:
+            raise error
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                found = await damage.explain(self.client)
+        except (RedisError, OSError) as failure:
+            return remedy(failure, self._url) or ""
+        return f"Redis at {shown_url(self._url)} {found}" if found else ""
 
     def _note_answer(self) -> None:
         if self._told and not self._failing:
@@ -252,8 +298,8 @@ class RedisAccess:
             self._told.add(trouble)
 
     async def value(self, key: str) -> bytes | None:
-        """The string at ``key``, patiently."""
-        answer = await self.patiently(lambda: self.client.get(key))
+        """The string at ``key``, patiently; None also where something else is."""
+        [answer] = await self.patiently(lambda: self.client.mget([key]))
         return cast("bytes | None", answer)
 
     async def field(self, key: str, name: str) -> str | None:

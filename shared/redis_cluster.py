@@ -22,6 +22,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, RedisError, ResponseError
 
 from shared.redis_address import Address, Host, bracketed
+from shared.redis_client import Client, command_of
 
 T = TypeVar("T")
 
@@ -147,7 +148,7 @@ class ClusterClient(Redis):
     def _node(self, host: Host) -> Redis:
         node = self._nodes.get(host)
         if node is None:
-            node = Redis(host=host[0], port=host[1], **self._conventions)
+            node = Client(host=host[0], port=host[1], **self._conventions)
             self._nodes[host] = node
         return node
 
@@ -236,8 +237,9 @@ class _Pipeline(Pipeline):
             found = await self._cluster.at_slot(slot, partial(self._at, part))
             for place, answer in zip(places, found, strict=True):
                 answers[place] = answer
-        for answer in answers:
+        for place, answer in enumerate(answers):
             if raise_on_error and isinstance(answer, Exception):
+                answer.add_note(command_of(stack[place][0]))
                 raise answer
         return answers
 

@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from shared.redis_address import Address
+from shared.redis_client import Client
 
 # Several sentinels may be silent before the time for one try is over.
 _SENTINEL_S = 1.0
@@ -87,6 +88,7 @@ def sentinel_client(address: Address, **conventions: Any) -> tuple[Redis, Patien
     )
     client: Redis = sentinel.master_for(
         address.primary,
+        redis_class=Client,
         username=address.user,
         password=address.password,
         db=address.db,

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from shared.candle import Fields
-from shared.decimals import finite, shortest
+from shared.decimals import LARGEST, measured, shortest, whole
 from shared.malformed import Malformed
-from shared.market import Market, market_of
+from shared.market import Market, check_market, market_of
 from shared.quality import UNKNOWN, Quality, read_quality
+from shared.timeframe import interval_ms
 
 
 class Side(StrEnum):
@@ -146,6 +147,10 @@ _NUMBERS = (
 )
 
 
+# A stop can be a thousand ATRs away.
+_LARGEST = LARGEST * 10_000
+
+
 def read_signal(entry_id: bytes, fields: Fields) -> Signal:
     """Decode an entry of the ``signals`` stream.
 
@@ -157,25 +162,28 @@ def read_signal(entry_id: bytes, fields: Fields) -> Signal:
         market = Market(
             known["symbol"], known["base"], known["quote"], known["tick_size"], known["status"]
         )
-        numbers = {name: finite(known[name]) for name in _NUMBERS}
+        check_market(market)
+        numbers = {name: measured(known[name], _LARGEST) for name in _NUMBERS}
         signal = Signal(
             market=market,
             timeframe=known["timeframe"],
             side=Side(known["side"]),
-            close_time_ms=int(known["close_time_ms"]),
+            close_time_ms=whole(known["close_time_ms"]),
             trend_timeframe=known["trend_timeframe"],
             bias=Bias(known["bias"]),
-            confidence=int(known["confidence"]),
+            confidence=whole(known["confidence"]),
             factors=tuple(known["factors"].split()),
             why=known["why"],
             stale=known["stale"] == "1",
             source=known["source"],
-            lag_ms=int(known["lag_ms"]),
-            received_at_ms=int(known["received_at"]),
+            lag_ms=whole(known["lag_ms"]),
+            received_at_ms=whole(known["received_at"]),
             quality=read_quality(known),
             **numbers,
         )
-        _ = signal.sentence  # what cannot be shown (a step, a time) fails here, not in an alert
+        interval_ms(signal.timeframe)
+        interval_ms(signal.trend_timeframe)
+        _ = signal.sentence  # what cannot be shown (a time) fails here, not in an alert
     except KeyError as error:
         raise Malformed(f"signals entry {entry_id!r} has no field {error}") from None
     except (ValueError, ArithmeticError) as error:

@@ -150,10 +150,12 @@ def evaluate(entry: IndicatorsEntry, rules: Rules, market: Market, now_ms: float
     vwap, trend_ema, volume_ma = entry.vwap, entry.trend_ema, entry.volume_ma
     if not (fast and slow and atr and vwap and trend_ema and volume_ma) or rsi is None:
         return None  # warming up: an alert shows all of them, and stop and target need the ATR
+    risk, reward = rules.stop_loss_atr_multiplier * atr, rules.take_profit_atr_multiplier * atr
+    if not risk:
+        return None  # an ATR so small that a multiple of it is 0: nothing moves
     board = factors(entry, side, rules)
     met = tuple(factor.name for factor in board if factor.met)
     age_ms = entry.lag_ms + (now_ms - entry.received_at_ms)
-    risk, reward = rules.stop_loss_atr_multiplier * atr, rules.take_profit_atr_multiplier * atr
     return Signal(
         market=market,
         timeframe=entry.timeframe,

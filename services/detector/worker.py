@@ -1,17 +1,21 @@
 """Reads indicators entries, judges each once, emits signals, keeps the factor boards."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from typing import NoReturn, cast
 
 from services.detector.rules import Rules, crossover, evaluate, factors, leaning
 from shared import keys
+from shared.entry_id import order, readable
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.indicators_entry import IndicatorsEntry, read_indicators
 from shared.malformed import Malformed
 from shared.market import Market, read_market
 from shared.redis_access import RedisAccess, flat
+from shared.redis_damage import delete
 from shared.streams import Entry, Judged, SignalsWriter, read
 from shared.times import utc
 from shared.trade_signal import Signal
@@ -23,10 +27,16 @@ BATCH = 500
 _BEGINNING = "0-0"
 # The exchange changes a tick size about once in years.
 _MARKET_FRESH_S = 3600.0
+# An entry so far behind the one before it may be none that indicators wrote.
+_JUMP_MS = 3_600_000
 
 
 class _Lost(Exception):
-    """Redis has lost what was judged after this entry."""
+    """What was judged after this entry is to be judged again; says why."""
+
+    def __init__(self, position: str, why: str) -> None:
+        super().__init__(f"{why}; evaluating again after {position}")
+        self.position = position
 
 
 class Worker:
@@ -48,62 +58,112 @@ class Worker:
         self._market, self._market_read = market, float("-inf")
         self._timeframes, self._heartbeat = frozenset(timeframes), heartbeat
         self._events = events
-        self._reached: str | None = None
+        self._reached = ""
+        self._position = _BEGINNING
+        self._last_read = self._told = ""
+        self._doubted = ("", "")
 
     async def run(self) -> None:
         """Work until cancelled."""
         symbol = self._market.symbol
         stored = await self._access.value(keys.cursor(symbol))
-        position = stored.decode() if stored else _BEGINNING
-        log.info("evaluating after %s", position)
+        self._position = readable(stored) or _BEGINNING
+        if stored and not readable(stored):
+            key = keys.cursor(symbol)
+            log.error("%s holds %.80r, which is no position; judging all again", key, stored)
+        log.info("evaluating after %s", self._position)
         stream = keys.indicators(symbol)
         while True:
-            batch = await read(self._access, {stream: position}, count=BATCH, block_ms=BLOCK_MS)
-            if not batch:
-                position = await self._idle(position)
-                continue
-            self._reached = None
+            after = {stream: self._position}
+            batch = await read(self._access, after, count=BATCH, block_ms=BLOCK_MS)
             try:
-                for entries in batch.values():
-                    await self._judge(entries)
-                    position = entries[-1][0].decode()
+                await self._take(batch.get(stream, []))
             except _Lost as loss:
-                position = str(loss) or _BEGINNING
+                self._position = loss.position
                 self._heartbeat.counters["losses"] += 1
-                log.error("Redis has lost data; evaluating again after %s", position)
-                await self._events.lost(f"what was judged after {position}")
+                log.error("%s", loss)
+                await self._events.lost(f"what was judged after {self._position}")
 
-    async def _idle(self, position: str) -> str:
-        """Tell writers that nothing is left to judge; the position to go on from.
+    async def _take(self, entries: Sequence[Entry]) -> None:
+        written = await self._written(entries)
+        if written:
+            self._reached = ""
+            await self._judge(written)
+            self._position = written[-1][0].decode()
+            return
+        if entries:  # read again at once otherwise, for as long as nobody deletes them
+            await asyncio.sleep(BLOCK_MS / 1000)
+        await self._idle()
+
+    async def _written(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Those that indicators wrote: none is beyond its position, with which it writes them.
+
+        What a person added beyond would be taken for the latest, and hide all that is to come.
+        """
+        if not entries:
+            return entries
+        last = entries[-1][0].decode()
+        if order(last)[0] - order(self._position)[0] <= _JUMP_MS:
+            return entries
+        reached = await self._indicators_reached()
+        written = [each for each in entries if order(each[0].decode()) <= order(reached)]
+        if not reached or len(written) == len(entries):
+            return entries
+        again = (last, reached) == self._doubted  # indicators may be computing up to there
+        self._doubted = (last, reached)
+        if again and self._told != last:
+            self._told = last
+            stream = keys.indicators(self._market.symbol)
+            log.error(
+                "%s ends with %s, which indicators, being at %s, has not written; skipped;"
+                " unless candles of then are to come, %s",
+                stream, last, reached, delete(stream),
+            )  # fmt: skip
+        return written
+
+    async def _indicators_reached(self) -> str:
+        key = keys.progress(self._market.symbol)
+        found = await self._access.patiently(lambda: self._access.client.hget(key, "indicators"))
+        return readable(cast("bytes | None", found))
+
+    async def _idle(self) -> None:
+        """Tell writers that nothing is left to judge, or go back where that cannot be.
 
         Entries exist only at candles, so their last one can be long before what indicators has
         passed: a writer that waits for this reader would wait for ever. And a cursor
         beyond that is not of these candles: what is to come would be skipped.
+
+        Raises:
+            _Lost: The position is beyond the indicators.
         """
         key, before = keys.progress(self._market.symbol), self._reached
         fields = await self._access.fields(key)
-        reached, told = (
-            None if (at := fields.get(name)) is None else at.decode()
-            for name in (b"indicators", b"detector")
-        )
+        reached, told = (readable(fields.get(name)) for name in (b"indicators", b"detector"))
         self._reached = reached
-        if reached is None or reached != before:  # what was reached now may not be read yet
-            return position
-        if _order(position) > _order(reached):
-            self._heartbeat.counters["losses"] += 1
-            log.error(
-                "the cursor %s is beyond the indicators, which are at %s: Redis has lost data, or"
-                " has those of another exchange; evaluating again from there", position, reached,
-            )  # fmt: skip
-            await self._writer.go_back(reached)
-            await self._events.lost(f"indicators entries between {reached} and {position}")
-            return reached
+        if not reached or reached != before:  # what was reached now may not be read yet
+            return
+        if order(self._position) > order(reached):
+            await self._go_back(self._position, reached, told)
         if told != reached:
             await self._access.patiently(lambda: self._access.client.hset(key, "detector", reached))
-        return position
+
+    async def _go_back(self, cursor: str, reached: str, known: str) -> NoReturn:
+        """Judge again after what is ``known`` to have been judged, if that can be.
+
+        Raises:
+            _Lost: Always.
+        """
+        back = known if known and order(known) <= order(reached) else _BEGINNING
+        await self._writer.go_back(back)
+        raise _Lost(
+            back,
+            f"the cursor {cursor} is beyond the indicators, which are at {reached}: Redis has lost"
+            " data, has those of another exchange, or was edited",
+        )
 
     async def _judge(self, entries: Sequence[Entry]) -> None:
         latest: dict[str, IndicatorsEntry] = {}
+        self._last_read = entries[-1][0].decode()
         for entry_id, fields in entries:
             try:
                 entry = read_indicators(entry_id, fields)
@@ -117,14 +177,17 @@ class Worker:
             self._heartbeat.counters["evaluated"] += 1
             if crossover(entry) is not None:
                 await self._decide(entry)
-        last = entries[-1][0].decode()
-        await self._advance(last, None)
-        await self._note(last, latest)
+        await self._advance(self._last_read, None)
+        await self._note(self._last_read, latest)
 
     async def _advance(self, entry_id: str, signal: Signal | None) -> Judged:
         judged = await self._writer.judge(entry_id, signal)
         if judged.status == "lost":
-            raise _Lost(judged.what)
+            raise _Lost(judged.what or _BEGINNING, "Redis has lost data, or was edited")
+        if judged.status == "duplicate" and order(judged.what) > order(self._last_read):
+            reached = await self._indicators_reached()  # a twin may be ahead of us, but not of that
+            if reached and order(judged.what) > order(reached):
+                await self._go_back(judged.what, reached, self._position)
         return judged
 
     async def _decide(self, entry: IndicatorsEntry) -> None:
@@ -155,10 +218,15 @@ class Worker:
     async def _current_market(self) -> Market:
         """The market with the tick size that ingest learned, asked for rarely."""
         if time.monotonic() - self._market_read > _MARKET_FRESH_S:
-            fields = await self._access.fields(keys.market(self._market.symbol))
+            key = keys.market(self._market.symbol)
+            found = await self._access.aside(lambda: self._access.client.hgetall(key))
+            fields = cast("dict[bytes, bytes] | None", found)
             if fields:
                 self._market_read = time.monotonic()
-                self._market = read_market(fields, self._market)
+                try:
+                    self._market = read_market(fields, self._market)
+                except Malformed as error:
+                    log.error("%s: %s; not used", key, error)
         return self._market
 
     async def _note(self, position: str, latest: dict[str, IndicatorsEntry]) -> None:
@@ -172,15 +240,11 @@ class Worker:
             async with self._access.client.pipeline(transaction=False) as pipe:
                 pipe.hset(keys.progress(symbol), "detector", position)
                 for timeframe, shown in boards.items():
+                    pipe.delete(keys.board(symbol, timeframe))  # whatever a person made of it
                     pipe.hset(keys.board(symbol, timeframe), items=flat(shown))
                 await pipe.execute()
 
         await self._access.patiently(write)
-
-
-def _order(entry_id: str) -> tuple[int, int]:
-    boundary_ms, _, rank = entry_id.partition("-")
-    return int(boundary_ms), int(rank or 0)
 
 
 def board(entry: IndicatorsEntry, rules: Rules) -> dict[str, str]:

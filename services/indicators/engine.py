@@ -10,19 +10,22 @@ a chart.
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Self
 
 from services.indicators.maths import Atr, Ema, Rsi, Sma, State, Vwap
 from shared.candle import Candle
+from shared.entry_id import order, readable
 from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
 from shared.quality import Quality, WarmUp
+from shared.times import LATEST_MS
 
 FORMAT = 4
 
 # An EMA's seed weighs e^-10 after so many periods.
 _WARM_UP_PERIODS = 5
+# Larger than a day's turnover at the largest prices and volumes that candles may have.
+_LARGEST_STATE = 1e100
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +129,32 @@ class _Timeframe:
         }
 
     def restore(self, plan: Plan, state: Mapping[str, Any]) -> None:
-        [released_ms] = _numbers([state["released"]])
-        self.released_ms = self.fed_ms = None if released_ms is None else int(released_ms)
+        released_ms = state["released"]
+        if released_ms is not None and not _is_time(released_ms, self.interval_ms):
+            raise ValueError(f"{released_ms!r} as the last candle of {self.name}")
+        self.released_ms = self.fed_ms = released_ms
         self.ema_fast = Ema.restored(plan.ema_fast, _numbers(state["ema_fast"]))
         self.ema_slow = Ema.restored(plan.ema_slow, _numbers(state["ema_slow"]))
         self.ema_trend = Ema.restored(plan.ema_trend, _numbers(state["ema_trend"]))
         self.rsi = Rsi.restored(plan.rsi_period, _numbers(state["rsi"]))
         self.atr = Atr.restored(plan.atr_period, _numbers(state["atr"]))
         self.volume_ma = Sma.restored(plan.volume_ma_period, _numbers(state["volume_ma"]))
+        first_ms, session_ms, *_ = state["vwap"]
+        for time_ms in (first_ms, session_ms):
+            if time_ms is not None and not _is_time(time_ms, 1):
+                raise ValueError(f"{time_ms!r} as a time of the VWAP")
         self.vwap = Vwap.restored(_numbers(state["vwap"]))
         self.warm_up.restore(state["warm_up"])
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Of the last candle released, in the order of entry IDs."""
+        return (-1, -1) if self.released_ms is None else (self.released_ms, self.rank)
+
+
+def _is_time(value: Any, interval_ms: int) -> bool:
+    """Whether it can be a boundary: one in the future would be waited for, for ever."""
+    return type(value) is int and 0 <= value < LATEST_MS and value % interval_ms == 0
 
 
 def _numbers(state: Any) -> State:
@@ -143,7 +162,9 @@ def _numbers(state: Any) -> State:
     if not isinstance(state, list):
         raise TypeError("the state of an indicator is not a list")
     for value in state:
-        if value is not None and not (type(value) in (int, float) and isfinite(value)):
+        if value is None:
+            continue
+        if type(value) not in (int, float) or not -_LARGEST_STATE < value < _LARGEST_STATE:
             raise ValueError(f"{value!r} in the state of an indicator")
     return state
 
@@ -187,6 +208,10 @@ class Engine:
     def fed(self, timeframe: str) -> int | None:
         """The last boundary of ``timeframe`` that was fed, None before the first."""
         return self._frames[timeframe].fed_ms
+
+    def released(self, timeframe: str) -> int | None:
+        """The last boundary of ``timeframe`` that was computed, None before the first."""
+        return self._frames[timeframe].released_ms
 
     def release(self, at_most: int) -> list[IndicatorsEntry]:
         """Up to ``at_most`` further candles in event time, with their indicators.
@@ -275,10 +300,10 @@ class Engine:
             Malformed: It is of another format or other parameters, or damaged.
         """
         if state.get("format") != FORMAT:
-            raise Malformed(f"snapshot of format {state.get('format')!r}, this is {FORMAT}")
+            raise Malformed(f"snapshot of format {state.get('format')!r:.40}, this is {FORMAT}")
         if state.get("parameters") != plan.parameters:
             raise Malformed(
-                f"snapshot computed with {state.get('parameters')!r}, configured is"
+                f"snapshot computed with {state.get('parameters')!r:.300}, configured is"
                 f" {plan.parameters!r}"
             )
         self = cls(plan)
@@ -286,6 +311,18 @@ class Engine:
             self.position, self.output = str(state["position"]), str(state["output"])
             for name, frame in self._frames.items():
                 frame.restore(plan, state["timeframes"][name])
+            self._check_positions()
         except (KeyError, TypeError, ValueError) as error:
-            raise Malformed(f"damaged snapshot: {type(error).__name__} {error}") from None
+            raise Malformed(f"damaged snapshot: {type(error).__name__} {error}"[:300]) from None
         return self
+
+    def _check_positions(self) -> None:
+        """Refuse positions that do not fit the candles released.
+
+        Raises:
+            ValueError: Says which.
+        """
+        last = max(frame.position for frame in self._frames.values())
+        fits = self.output in ("", readable(self.output)) and order(self.output) <= last
+        if not fits or self.position != ("" if last < (0, 0) else f"{last[0]}-{last[1]}"):
+            raise ValueError(f"position {self.position!r:.40} after {self.output!r:.40}")

@@ -17,6 +17,19 @@ State = list[Scalar]
 DAY_MS = 86_400_000
 
 
+def _check_seed(period: int, count: int, value: Scalar, last: Scalar = 0.0) -> None:
+    """Refuse what no sequence of candles leads to: it would never be defined, or never fail loudly.
+
+    Raises:
+        ValueError: ``value`` is defined exactly once ``count`` has reached ``period``, and nothing
+            was counted before there was a ``last`` price.
+    """
+    if not 0 <= count <= period or (value is None) != (count < period):
+        raise ValueError(f"{count} of {period} values, and the result is {value}")
+    if last is None and count:
+        raise ValueError("changes without a price")
+
+
 class Indicator(Protocol):
     """What all indicators have in common."""
 
@@ -60,6 +73,7 @@ class Ema:
         self = cls(period)
         count, total, self.value = state
         self._count, self._total = int(count or 0), float(total or 0)
+        _check_seed(period, self._count, self.value)
         return self
 
 
@@ -112,6 +126,9 @@ class Rsi:
         self = cls(period)
         count, gain, loss, self._last, self.value = state
         self._count, self._gain, self._loss = int(count or 0), float(gain or 0), float(loss or 0)
+        _check_seed(period, self._count, self.value, self._last)
+        if self._gain < 0 or self._loss < 0:
+            raise ValueError("a gain or loss is negative")
         return self
 
 
@@ -154,6 +171,7 @@ class Atr:
         self = cls(period)
         count, total, self._last, self.value = state
         self._count, self._total = int(count or 0), float(total or 0)
+        _check_seed(period, self._count, self.value, self._last)
         return self
 
 

@@ -90,7 +90,14 @@ class Ingest:
 
     async def _tell(self, market: Market) -> None:
         key, fields = keys.market(market.symbol), flat(market.fields())
-        await self._access.patiently(lambda: self._access.client.hset(key, items=fields))
+
+        async def write() -> None:
+            async with self._access.client.pipeline(transaction=True) as pipe:
+                pipe.delete(key)  # whatever a person made of it
+                pipe.hset(key, items=fields)
+                await pipe.execute()
+
+        await self._access.patiently(write)
 
     async def _keep_telling(self, market: Market) -> None:
         """Redis may lose it, and prices are shown by its tick size."""

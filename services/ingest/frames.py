@@ -12,9 +12,8 @@ from typing import Annotated
 import msgspec
 
 from shared.candle import flaw
+from shared.times import LATEST_MS
 
-# A later time is not in milliseconds: as such it would lie in the year 5138.
-LATEST_MS = 10**14
 _Time = Annotated[int, msgspec.Meta(gt=0, lt=LATEST_MS)]
 
 

@@ -12,10 +12,11 @@ from typing import Annotated, Any
 
 import msgspec
 
-from services.ingest.frames import LATEST_MS, number
+from services.ingest.frames import number
 from shared.candle import flaw
 from shared.malformed import Malformed
 from shared.market import Market
+from shared.times import LATEST_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,10 @@ from services.ingest.frames import KlineFrame
 from services.ingest.inbox import Inbox
 from services.ingest.rest import Rest, Unreachable
 from services.ingest.vigil import Vigil
+from shared import keys
 from shared.candle import Candle
 from shared.health import Heartbeat
+from shared.redis_damage import delete
 from shared.streams import Appended, KlinesWriter
 from shared.times import utc
 
@@ -58,12 +60,14 @@ class TimeframeFeed:
         (what).
         """
         self._name, self._interval_ms = settings.timeframe, settings.interval_ms
+        self._key = keys.klines(settings.symbol, settings.timeframe)
         self._rest, self._writer = rest, writer
         self._clock, self._heartbeat, self._flawed = clock, heartbeat, flawed
         self._lost, self._check = lost, False
         self._backfill = Backfill(settings, rest, clock, flawed)
         self._vigil = Vigil(settings.interval_ms, settings.close_deadline_ms)
         self._inbox, self._look = Inbox(), asyncio.Event()
+        self._told_ms = 0
 
     @property
     def crowded(self) -> bool:
@@ -203,6 +207,7 @@ class TimeframeFeed:
         server_ms = await self._rest.server_time()
         self._heartbeat.facts["rest"] = f"answered by {self._rest.host}"
         self._refuse_the_future(server_ms, newest_ms)
+        self._explain_end(server_ms)
         filled, more, said_at = 0, True, time.monotonic()
         while more and self._may_be_behind(server_ms):
             last_ms = self._vigil.last_ms
@@ -218,10 +223,28 @@ class TimeframeFeed:
 
     def _may_be_behind(self, server_ms: int) -> bool:
         last_ms = self._vigil.last_ms
-        if last_ms is not None and last_ms > server_ms + _SKEW_MS:
-            what = f"the {self._name} stream ends at {utc(last_ms)}; the exchange's time is"
-            self._flawed("stream ends in the future", f"{what} {utc(server_ms)}")
         return last_ms is None or last_ms + self._interval_ms <= server_ms
+
+    def _doubt_end(self, last_ms: int) -> None:
+        """Ask the exchange for its time, should the stream end far behind what is known of it.
+
+        A little behind it may be by a twin that has heard of a candle sooner.
+        """
+        now_ms = self._clock.now_ms(time.monotonic())
+        if now_ms is not None and last_ms > now_ms + _SKEW_MS + 10 * self._interval_ms:
+            self.look_now()
+
+    def _explain_end(self, exchange_ms: int) -> None:
+        """Say once that an entry of the future keeps all others out, and how to be rid of it."""
+        last_ms = self._vigil.last_ms or 0
+        if last_ms <= exchange_ms + _SKEW_MS or last_ms == self._told_ms:
+            return
+        self._told_ms = last_ms
+        log.error(
+            "the %s stream ends in the future, at %s, while the exchange's time is %s: no candle"
+            " is published before that; %s",
+            self._name, utc(last_ms), utc(exchange_ms), delete(self._key),
+        )  # fmt: skip
 
     def _before_what_waits(self, candles: list[Candle]) -> list[Candle]:
         """Those that the WebSocket has not brought: the others follow by themselves."""
@@ -263,6 +286,7 @@ class TimeframeFeed:
             done = replace(done, last_ms=await self._end_of_stream())
         if self._vigil.moved(done.last_ms):
             heartbeat.facts[f"last_{self._name}"] = str(done.last_ms or "")
+            self._doubt_end(done.last_ms or 0)
         counters["duplicates"] += done.duplicates
         if done.appended:
             heartbeat.state = "running"

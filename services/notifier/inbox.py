@@ -129,8 +129,15 @@ class Inbox:
         What we remember is then written again, for those who come after us.
         """
         ledger = [self._ledger(alert, recipient) for recipient in recipients]
-        found = await self._access.patiently(lambda: self._access.client.mget(ledger))
-        absent = [key for key, text in zip(ledger, found, strict=True) if text is None]
+
+        async def look() -> list[int]:
+            async with self._access.client.pipeline(transaction=False) as pipe:
+                for key in ledger:
+                    pipe.exists(key)  # what it holds says nothing more, whoever wrote it
+                return await pipe.execute()
+
+        found = await self._access.patiently(look)
+        absent = [key for key, there in zip(ledger, found, strict=True) if not there]
         for key in absent:
             if key in self._delivered:
                 await self._record_again(key, self._delivered[key])
@@ -191,7 +198,7 @@ class Inbox:
                 pipe.hset(totals, mapping={"last_failure": reason, "last_failure_at": now_ms})
                 await pipe.execute()
 
-        await self._access.patiently(write)
+        await self._access.aside(write)
 
     def _ledger(self, alert: Alert, recipient: Recipient) -> str:
         return keys.delivered(self._channel, alert.id, recipient.tag)

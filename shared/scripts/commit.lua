@@ -1,5 +1,6 @@
 -- Write new indicators entries and the snapshot that they lead to, both or neither. Refused unless
 -- the writer continues exactly where the stored state stands, so a second instance is harmless.
+-- What people edited and is no position, or no owner that expires, counts as absent.
 --
 -- KEYS  indicators stream, state, owner, progress hash
 -- ARGV  parameters, owner TTL ms, expected position ('' = none), new position, snapshot, maxlen,
@@ -8,10 +9,19 @@
 -- Reply {status, what}: ok <entries written> | duplicate <stored position> | conflict <other
 --       parameters> | ahead <detector's position> | lost <last entry there is>: the stream does not
 --       reach as far as it was written
-local owner = redis.call('GET', KEYS[3])
-if owner and owner ~= ARGV[1] then return {'conflict', owner} end
+local owner = redis.call('MGET', KEYS[3])[1] -- nothing for another type
+if owner and owner ~= ARGV[1] and redis.call('PTTL', KEYS[3]) > 0 then
+  return {'conflict', owner}
+end
 
-local stored = redis.call('HGET', KEYS[4], 'indicators') or ''
+-- Redis refuses IDs of more digits.
+local function position(reader)
+  local text = redis.call('HGET', KEYS[4], reader) or ''
+  local ms, seq = string.match(text, '^(%d+)-(%d+)$')
+  return ms and #ms < 20 and #seq < 20 and text or ''
+end
+
+local stored = position('indicators')
 if stored ~= ARGV[3] then return {'duplicate', stored} end
 
 local function split(id)
@@ -30,9 +40,12 @@ if ARGV[8] ~= '' then
 end
 
 local lead = tonumber(ARGV[7])
-local reader = lead > 0 and redis.call('HGET', KEYS[4], 'detector')
--- What is committed counts, not what would be: one batch of 1h history spans weeks.
-if reader and split(stored) - split(reader) > lead then return {'ahead', reader} end
+local reader = lead > 0 and position('detector') or ''
+-- What is committed counts, not what would be: one batch of 1h history spans weeks. Only what is
+-- in the stream can be trimmed, wherever the position may stand.
+if reader ~= '' and math.min(split(stored), last_ms) - split(reader) > lead then
+  return {'ahead', reader}
+end
 
 local written = 0
 for _, entry in ipairs(cmsgpack.unpack(ARGV[9])) do

@@ -9,7 +9,11 @@
 local status = 'known'
 if redis.call('SET', KEYS[3], ARGV[4], 'NX', 'PX', ARGV[3]) then
   status = 'recorded'
-  redis.call('HINCRBY', KEYS[2], 'delivered', 1)
+  -- Only people read the totals: what is no count there begins anew, and stops nothing.
+  if type(redis.pcall('HINCRBY', KEYS[2], 'delivered', 1)) == 'table' then
+    redis.call('DEL', KEYS[2])
+    redis.call('HINCRBY', KEYS[2], 'delivered', 1)
+  end
   redis.call('HSET', KEYS[2], 'last_delivered', ARGV[5], 'last_delivered_at', ARGV[6],
              'last_delivery_ms', ARGV[7])
 end

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ from services.indicators.engine import Engine, Plan
 from services.indicators.maths import Atr, Ema, Rsi, Sma, Vwap
 from shared.candle import Candle
 from shared.indicators_entry import IndicatorsEntry
+from shared.malformed import Malformed
 from sim.candles import aggregate
 from tests.unit.detector.batch import differences
 from tests.unit.indicators.history import (
@@ -130,6 +133,50 @@ def test_a_restart_at_any_point_continues_bit_identically(
         engine.feed(name, [each for each in some if each.boundary_ms > (engine.fed(name) or 0)])
     found += engine.release(10_000)
     assert found == expected
+
+
+anything = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(max_size=12),
+    st.lists(st.none() | st.floats() | st.integers(0, 100), max_size=8),
+)  # fmt: skip
+parts = st.sampled_from(
+    ["released", "ema_fast", "ema_slow", "ema_trend", "rsi", "atr", "volume_ma", "vwap"]
+)
+
+
+@calmly
+@given(
+    seed=seeds,
+    cut=st.integers(16, 120),
+    where=st.tuples(
+        st.sampled_from(list(SMALL.intervals)),
+        parts | st.sampled_from(["position", "output"]),
+        st.integers(0, 6),
+    ),
+    value=anything,
+)
+def test_a_snapshot_that_somebody_spoilt_is_refused_or_goes_on(
+    seed: int, cut: int, where: tuple[str, Any, int], value: object
+) -> None:
+    frame, part, place = where
+    fed = feeds(walk(seed, 150), SMALL)
+    engine = Engine(SMALL)
+    entries_of(until(fed, MIDNIGHT_MS + cut * MINUTE_MS), SMALL, engine)
+    state: Any = msgpack.unpackb(snapshot.pack(engine))
+    holder = state if part in state else state["timeframes"][frame]
+    if isinstance(holder[part], list) and place < len(holder[part]):
+        holder, part = holder[part], place
+    holder[part] = value
+    try:
+        again = snapshot.unpack(SMALL, msgpack.packb(state))
+    except Malformed:
+        return
+    for name, some in fed.items():
+        again.feed(name, [each for each in some if each.boundary_ms > (again.fed(name) or 0)])
+    for entry in again.release(10_000):
+        entry.fields()
+    assert again.position == f"{MIDNIGHT_MS + 150 * MINUTE_MS}-2"
+    snapshot.unpack(SMALL, snapshot.pack(again))
 
 
 @calmly

@@ -6,13 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.candle import Candle, flaw, missing_candle, read_candle
-from shared.decimals import finite, places, shortest
+from shared.decimals import LARGEST, measured, places, shortest
 from shared.indicators_entry import IndicatorsEntry, read_indicators
 from shared.malformed import Malformed
-from shared.market import Market
-from shared.trade_signal import FACTORS, Bias, Side, Signal, read_signal
+from shared.market import Market, market_of, read_market
+from shared.trade_signal import FACTORS, Bias, Side, Signal, example_signal, read_signal
 
-numbers = st.floats(allow_nan=False, allow_infinity=False)
+anything = st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.floats(-LARGEST, LARGEST)
 times = st.integers(0, 4_102_444_800_000)  # until 2100
 lags = st.integers(-(10**9), 10**12)
 timeframes = st.sampled_from(["1m", "5m", "1h"])
@@ -27,10 +28,12 @@ def stored(flat: list[str]) -> dict[bytes, bytes]:
     }
 
 
-@given(numbers)
+@given(anything | numbers)
 def test_every_number_reads_back_as_itself_and_is_written_plain(value: float) -> None:
     text = shortest(value)
-    assert finite(text) == finite(text.encode()) == value
+    assert float(text) == value
+    if abs(value) <= LARGEST:
+        assert measured(text) == measured(text.encode()) == value
     assert set(text) <= set("-.0123456789")
     assert not text.endswith(".")
 
@@ -58,11 +61,14 @@ def test_every_candle_reads_back_as_itself(
 
 maybe = st.none() | numbers
 entries = st.builds(
-    IndicatorsEntry,
+    lambda ohlc, **others: IndicatorsEntry(
+        low=ohlc[0], open=ohlc[1], close=ohlc[2], high=ohlc[3], **others
+    ),
+    st.lists(st.floats(1e-12, LARGEST), min_size=4, max_size=4).map(sorted),
     timeframe=timeframes,
     boundary_ms=times,
     rank=st.integers(0, 11),
-    **dict.fromkeys(("open", "high", "low", "close", "volume"), numbers),
+    volume=st.floats(0, LARGEST),
     **dict.fromkeys(
         (
             "ema_fast", "ema_slow", "ema_trend", "ema_fast_prev", "ema_slow_prev",
@@ -118,6 +124,23 @@ signals = st.builds(
 @given(signals)
 def test_every_signal_reads_back_as_itself(signal: Signal) -> None:
     assert read_signal(b"1-0", stored(signal.fields())) == signal
+
+
+names = st.sampled_from(["symbol", "base", "quote", "tick_size", "status"])
+
+
+@given(st.dictionaries(names, texts | st.just("0.001")))
+def test_whatever_stands_in_the_market_signals_can_be_shown_with_it(spoilt: dict[str, str]) -> None:
+    known = market_of("ETH/BTC")
+    stored_ = {name.encode(): value.encode() for name, value in spoilt.items()}
+    try:
+        found = read_market(stored_, known)
+    except Malformed:
+        return
+    assert found.symbol == known.symbol
+    shown = example_signal(market=found)
+    assert shown.sentence.isprintable()
+    assert read_signal(b"1-0", stored(shown.fields())) == shown
 
 
 @given(st.dictionaries(st.binary(max_size=12), st.binary(max_size=12), max_size=6), st.data())

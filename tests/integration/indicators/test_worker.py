@@ -137,7 +137,7 @@ async def test_two_configurations_at_once_are_refused_with_both_named(
             await wait_until(lambda: refused.state.startswith("refused: "))
             assert f"'{DEFAULT.parameters}', this one with '{OTHER.parameters}'" in refused.state
     [error] = [one for one in caplog.records if one.levelno == logging.ERROR]
-    assert error.getMessage().endswith("stop one of them")
+    assert "stop one of them" in error.getMessage()
     assert await stored(each_redis, STREAM) == market(600).indicators
 
 

@@ -108,6 +108,7 @@ async def groups(access: RedisAccess) -> None:
         assert await inbox.settle(entry, signal_, recipient, recipients, message_id="<m>", now_ms=1)
     assert await inbox.missing(signal_, recipients) == ()
     await inbox.note_failure("because", 1)
+    await edited_by_hand(access)
 
 
 async def operational(access: RedisAccess) -> None:
@@ -125,6 +126,29 @@ async def operational(access: RedisAccess) -> None:
     await inbox.settle(pending.entry_id, told[0], recipient, recipients, message_id="<m>", now_ms=1)
     assert await inbox.missing(told[0], recipients) == ()
     assert len(await inbox.pending(None)) == 2
+
+
+async def edited_by_hand(access: RedisAccess) -> None:
+    """Every kind of client says which key was refused, alone, in a script and in a pipeline."""
+    client, key = access.client, keys.progress(SYMBOL)
+    await client.set(key, "garbage")
+
+    async def in_a_pipeline() -> None:
+        async with client.pipeline(transaction=True) as pipe:
+            pipe.hget(key, "indicators")
+            await pipe.execute()
+
+    wanted = f"holds a string, not a hash, as {key}: delete it (DEL {key})"
+    script = access.script("return redis.call('HGET', KEYS[1], 'indicators')")
+    for operation in (
+        lambda: client.hget(key, "indicators"),
+        lambda: script([key], []),
+        in_a_pipeline,
+    ):
+        task = asyncio.create_task(access.patiently(operation))
+        await wait_until(lambda: wanted in (access.trouble or ""), wanted)
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _recipients() -> tuple[Recipient, ...]:

@@ -219,9 +219,9 @@ async def test_the_oldest_version_is_7_0(
 
 
 async def test_a_bug_is_raised_at_once(each_redis: Redis, access: Watched, told: Told) -> None:
-    await each_redis.rpush("key", "1")
+    await each_redis.rpush("key", "1")  # none of ours
     with pytest.raises(ResponseError, match="WRONGTYPE"):
-        await access.value("key")
+        await access.field("key", "name")
     with pytest.raises(NoScriptError):
         await access.patiently(lambda: access.client.evalsha("0" * 40, 0))
     assert told.said(logging.ERROR) == []

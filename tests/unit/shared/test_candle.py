@@ -64,6 +64,9 @@ def test_an_entry_that_does_not_say_how_it_came_is_malformed(name: bytes, candle
         ({b"source": b"\xff"}, "utf-8"),
         ({b"open": b"nan"}, "not a finite number"),
         ({b"volume": b"inf"}, "not a finite number"),
+        ({b"volume": b"1e31"}, "larger than any market's"),
+        ({b"lag_ms": b"9" * 400}, "400 characters"),
+        ({b"received_at": b"9" * 5000}, "5000 characters"),
         ({b"low": b"0"}, "not positive"),
         ({b"low": b"-1"}, "not positive"),
         ({b"volume": b"-0.1"}, "volume is negative"),
@@ -82,6 +85,9 @@ def test_an_entry_that_somebody_spoilt_is_malformed(
 def test_an_entry_whose_id_is_no_time_is_malformed() -> None:
     with pytest.raises(Malformed, match="invalid literal"):
         read_candle(b"soon-0", stored(CANDLE))
+    for fields in (stored(CANDLE), stored(CANDLE) | {b"missing": b"1"}):
+        with pytest.raises(Malformed, match="no time in milliseconds"):
+            read_candle(b"18446744073709551615-0", fields)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +100,7 @@ def test_an_entry_whose_id_is_no_time_is_malformed() -> None:
         ((100, math.inf, 99, 100, 5), "a price or the volume is not a finite number"),
         ((100, math.inf, -math.inf, 100, 5), "a price or the volume is not a finite number"),
         ((100, 101, 99, 100, math.nan), "a price or the volume is not a finite number"),
+        ((100, 1e31, 99, 100, 5), "a price or the volume is larger than any market's"),
         ((100, 101, 0, 100, 5), "a price is not positive"),
         ((100, 101, 99, 100, -5), "the volume is negative"),
         ((100, 99, 101, 100, 5), "high is below low"),

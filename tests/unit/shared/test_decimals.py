@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from shared.decimals import finite, places, shortest
+from shared.decimals import measured, places, shortest, whole
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,18 @@ def test_what_is_no_number_is_not_written(value: float) -> None:
         shortest(value)
 
 
-@pytest.mark.parametrize("text", [b"nan", b"inf", b"-Infinity", "NaN", b"1e999", b"", b"1,5"])
-def test_what_is_no_finite_number_is_not_read(text: bytes | str) -> None:
-    with pytest.raises(ValueError, match=r"finite|convert"):
-        finite(text)
+@pytest.mark.parametrize(
+    "text", [b"nan", b"inf", b"-Infinity", "NaN", b"1e999", b"1e31", "-1.1e30", b"", b"1,5"]
+)
+def test_what_no_market_can_have_is_not_read(text: bytes | str) -> None:
+    with pytest.raises(ValueError, match=r"no price or volume|convert"):
+        measured(text)
+
+
+@pytest.mark.parametrize("text", [b"", b"1.0", b"1e3", b"now", b"9" * 17, "9" * 5000])
+def test_what_is_no_time_or_count_is_not_read(text: bytes | str) -> None:
+    with pytest.raises(ValueError, match=r"characters|invalid literal"):
+        whole(text)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,29 @@ def test_an_entry_whose_number_is_none_is_malformed(name: bytes, value: bytes) -
         read_indicators(ID, stored(LONG) | {name: value})
 
 
+@pytest.mark.parametrize(
+    ("spoilt", "what"),
+    [
+        ({b"atr": b"1e31"}, "no price or volume of any market"),
+        ({b"close": b"-1"}, "not positive"),
+        ({b"low": b"0"}, "not positive"),
+        ({b"volume": b"-1"}, "volume is negative"),
+        ({b"timeframe": b"1\n"}, "unknown timeframe"),
+        ({b"trend_timeframe": b"x" * 5000}, "unknown timeframe"),
+        ({b"received_at": b"9" * 400}, "400 characters"),
+    ],
+)
+def test_an_entry_that_no_candle_gives_is_malformed(spoilt: dict[bytes, bytes], what: str) -> None:
+    """A signal made of it could not be written, or not be shown."""
+    with pytest.raises(Malformed, match=what):
+        read_indicators(ID, stored(LONG) | spoilt)
+
+
+def test_an_entry_of_no_time_is_malformed() -> None:
+    with pytest.raises(Malformed, match="no time in milliseconds"):
+        read_indicators(b"18446744073709551615-1", stored(LONG))
+
+
 @pytest.mark.parametrize("entry_id", [b"1762094100000", b"x-1", b"1-x", b""])
 def test_an_entry_without_a_boundary_and_rank_is_malformed(entry_id: bytes) -> None:
     with pytest.raises(Malformed, match="invalid literal"):

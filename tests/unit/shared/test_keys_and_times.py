@@ -6,7 +6,7 @@ import pytest
 from redis.crc import key_slot
 
 from shared import keys
-from shared.times import lasting, utc
+from shared.times import LATEST_MS, lasting, utc
 
 SYMBOL = "BTCUSDT"
 SIGNAL = "BTCUSDT:5m:LONG:1762094100000"
@@ -58,12 +58,24 @@ def test_the_names_are_those_of_the_contract() -> None:
     assert keys.delivered("email", SIGNAL, "a1").startswith(f"delivered:{{signals}}:email:{SIGNAL}")
 
 
+def test_keys_are_found_in_a_command_and_know_their_type() -> None:
+    made = [each for step in TOGETHER.values() for each in step]
+    made += [keys.market(SYMBOL), keys.board(SYMBOL, "1m"), keys.health("ingest", "host-1")]
+    assert keys.named_in(f"EVALSHA 7 {' '.join(made)} email") == list(dict.fromkeys(made))
+    assert {keys.type_of(key) for key in made} == {"stream", "hash", "string"}
+    assert keys.named_in("GET designals signalsx my:signals progress: mood:{BTCUSDT}") == []
+    assert keys.named_in("Command # 1 (XADD signals * a b) of pipeline") == ["signals"]
+
+
 @pytest.mark.parametrize(
     ("time_ms", "text"),
     [
         (0, "1970-01-01 00:00:00 UTC"),
         (1_762_094_100_000, "2025-11-02 14:35:00 UTC"),
         (1_762_094_100_999, "2025-11-02 14:35:00 UTC"),
+        (LATEST_MS, "100000000000000 ms"),  # somebody wrote it: it must not end who shows it
+        (2**64 - 1, "18446744073709551616 ms"),
+        (-1, "-1 ms"),
     ],
 )
 def test_times_are_shown_in_utc(time_ms: int, text: str) -> None:

@@ -1,0 +1,1 @@
+"""``make fuzz``: everything that reads what strangers or people wrote, fed with spoilt input."""
