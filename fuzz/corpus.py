@@ -6,6 +6,7 @@ part of it.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from services.indicators import snapshot
 from services.indicators.__main__ import plan_of
 from services.indicators.engine import Engine
 from shared.candle import Candle, missing_candle
+from shared.event import Event
 from shared.indicators_entry import IndicatorsEntry
 from shared.market import market_of
 from shared.settings import Settings
@@ -143,6 +145,13 @@ def signal_entries() -> list[bytes]:
     found = (evaluate(each, RULES, MARKET, 0) for each in _computed()[1])
     made += [each for each in found if each is not None][:4]
     return [write_entry("1762094100040-0", each.fields()) for each in made]
+
+
+def event_entries() -> list[bytes]:
+    """Entries of ``events``."""
+    told = Event("feed BLIND", "feed:BTCUSDT", "blind", "ingest", "1", START_MS, True, START_MS - 9)
+    over = replace(told, state="recovered", ends=True, details={"candles": "730", "by_rest": "7"})
+    return [write_entry("1762094100040-0", each.fields()) for each in (told, over)]
 
 
 def market_hashes() -> list[bytes]:

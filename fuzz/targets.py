@@ -23,20 +23,23 @@ from services.indicators.engine import Engine
 from services.ingest.frames import BadFrame, KlineFrame, read_frame
 from services.ingest.pages import near_misses, read_markets, read_page, read_server_time
 from services.notifier.channels.email_channel import build_mail
-from services.notifier.message import Periods, email_text, telegram_text
+from services.notifier.message import Periods
+from services.notifier.sources import Alert
+from services.notifier.wording import Wording
 from shared.candle import Candle, read_candle
 from shared.config_errors import ConfigError
 from shared.entry_id import order
+from shared.event import read_event
 from shared.indicators_entry import read_indicators
 from shared.malformed import Malformed
 from shared.market import read_market
 from shared.settings import load_settings
 from shared.times import utc
-from shared.trade_signal import Signal, example_signal, read_signal
+from shared.trade_signal import example_signal, read_signal
 
 _NOW_MS = 1_762_094_200_000
 _TELEGRAM_MOST = 4096
-_PERIODS = Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6)
+_WORDING = Wording(Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6), "BTC")
 _LAST_MS = 10**14  # no time in ms is later
 
 
@@ -166,14 +169,24 @@ def signal(raw: bytes) -> bool:
     return True
 
 
-def _shown(found: Signal) -> None:
-    text = telegram_text(found, _PERIODS)
+def event(raw: bytes) -> bool:
+    """An entry of ``events``; every channel can say it."""
+    try:
+        found = read_event(*read_entry(raw))
+    except Malformed:
+        return False
+    found.fields()
+    _shown(found)
+    return True
+
+
+def _shown(found: Alert) -> None:
+    text = _WORDING.telegram_text(found)
     _must(0 < len(text.encode("utf-16-le")) // 2 <= _TELEGRAM_MOST, "too long for a message")
     _must(all(line.isprintable() for line in text.split("\n")), "control characters in a message")
-    email_text(found, _PERIODS)
     build_mail(
         found,
-        _PERIODS,
+        _WORDING,
         from_email="scanner@example.com",
         to_email="you@example.com",
         now=datetime.fromtimestamp(_NOW_MS / 1000, UTC),
@@ -251,6 +264,7 @@ TARGETS = {
         Target("candle", ENTRY, corpus.candle_entries, candle),
         Target("indicators", ENTRY, corpus.indicators_entries, indicators),
         Target("signal", ENTRY, corpus.signal_entries, signal),
+        Target("event", ENTRY, corpus.event_entries, event),
         Target("market", ENTRY, corpus.market_hashes, market),
         Target("state", MSGPACK, corpus.snapshots, state),
         Target("configuration", JSON, corpus.configurations, configuration),

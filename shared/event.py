@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.candle import Fields
+from shared.decimals import whole
 from shared.malformed import Malformed
 from shared.times import utc
 
@@ -90,6 +91,8 @@ class Event:
         return flat + [text for pair in self.details.items() for text in pair]
 
 
+# Of a text in characters; Telegram takes 4,096 UTF-16 units.
+LONGEST = 1000
 # Event IDs become mail headers and names of keys.
 _ID = re.compile(r"[!-~]{1,200}")
 
@@ -114,9 +117,9 @@ def read_event(entry_id: bytes, fields: Fields) -> Event:
             state=fields[b"state"].decode(),
             service=fields[b"service"].decode(),
             instance=fields[b"instance"].decode(),
-            at_ms=int(fields[b"at"]),
+            at_ms=whole(fields[b"at"]),
             alert=fields[b"alert"] == b"1",
-            since_ms=int(fields[b"since"]),
+            since_ms=whole(fields[b"since"]),
             details=details,
             ends=fields.get(b"ends") == b"1",
         )
@@ -128,8 +131,17 @@ def read_event(entry_id: bytes, fields: Fields) -> Event:
     return event
 
 
+def shown(text: str) -> str:
+    """The text as an event may hold it: on one line, and no longer than a message may be."""
+    line = "".join(each if each.isprintable() else " " for each in text)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
 def _require_shown(event: Event) -> None:
     """Let what cannot be shown fail here, not in a message."""
+    texts = (event.sentence, event.service, event.instance, *event.details, *event.details.values())
+    if any(shown(text) != text for text in texts) or sum(map(len, texts)) > 2 * LONGEST:
+        raise ValueError("a text is too long for a message, or of more than a line")
     if not _ID.fullmatch(event.id):
         raise ValueError(f"its subject and state give no usable ID ({event.id!r:.300})")
     _ = utc(event.at_ms), utc(event.since_ms)

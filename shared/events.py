@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shared import keys
-from shared.event import Event, Trouble, read_event, read_trouble
+from shared.event import Event, Trouble, read_event, read_trouble, shown
 from shared.redis_access import RedisAccess
 from shared.settings import Streams
 
@@ -106,11 +106,11 @@ class EventsWriter:
     ) -> Event:
         now_ms = int(time.time() * 1000)
         return Event(
-            sentence=sentence,
+            sentence=shown(sentence),
             subject=subject,
             state=state,
             service=self._service,
-            instance=self._instance,
+            instance=shown(self._instance),
             at_ms=now_ms,
             alert=alert,
             since_ms=now_ms if since_ms is None else since_ms,

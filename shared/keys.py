@@ -112,6 +112,9 @@ _TYPES = {
     "dedup": "hash",
     "board": "hash",
     "deliveries": "hash",
+    "troubles": "hash",
+    "services": "hash",
+    "told": "string",
     "health": "hash",
 }
 _FORM = re.compile(rf"(?<!\S)(?:signals|(?:{'|'.join(_TYPES)}):[^\s')]+)(?![^\s')])")

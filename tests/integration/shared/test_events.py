@@ -107,3 +107,13 @@ def test_an_edited_entry_is_malformed_and_an_edited_trouble_none() -> None:
     for text in (None, b"", b"blind", b"blind x", b"\xff 1", "blind -1"):
         assert read_trouble(text) is None
     assert read_trouble(b"blind 12") == Trouble("blind", 12)
+
+
+async def test_what_is_told_fits_a_message_whatever_it_quotes(
+    pair: list[EventsWriter], each_redis: Redis
+) -> None:
+    assert await pair[0].once("signals", "malformed", "a\nb\x1b" + "x" * 9999, quiet_s=60)
+    (event,) = await told(each_redis)
+    assert event.sentence.startswith("a b x")
+    assert event.sentence.endswith("x…")
+    assert len(event.sentence) == 1000
