@@ -77,14 +77,14 @@ def read_quality(fields: Mapping[str, str]) -> Quality:
 
     Raises:
         KeyError: A part of it is absent.
-        ValueError: A count is none.
+        ValueError: A count is none, or they do not go together.
     """
     if "warm_up" not in fields:
         return UNKNOWN
     names = ("warm_up", "warm_up_by_rest", "warm_up_late", "warm_up_missing")
     counts = [whole(fields[name]) for name in names]
-    if min(counts) < 0:
-        raise ValueError("a count of the warm-up is negative")
+    if min(counts) < 0 or sum(counts[1:]) > counts[0]:
+        raise ValueError(f"the counts of the warm-up are {counts}")
     return Quality(*counts)
 
 
