@@ -7,10 +7,11 @@ import time
 
 from services.ingest.backfill import FeedSettings
 from services.ingest.clock import ExchangeClock
-from services.ingest.connection import Connection, Ended
+from services.ingest.connection import Leaving
 from services.ingest.frames import BadFrame, KlineFrame, ShutdownNotice, read_frame
 from services.ingest.market_lookup import look_up
 from services.ingest.rest import Rest
+from services.ingest.succession import PLANNED_AGE_S, Succession
 from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
 from shared.health import Heartbeat
@@ -34,7 +35,14 @@ _WARM_UP_PERIODS = 5
 class Ingest:
     """Reads frames and hands closed candles to the feed of their timeframe."""
 
-    def __init__(self, settings: Settings, access: RedisAccess, heartbeat: Heartbeat) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        access: RedisAccess,
+        heartbeat: Heartbeat,
+        *,
+        planned_age_s: float = PLANNED_AGE_S,
+    ) -> None:
         """Assemble everything; nothing connects yet."""
         exchange = settings.exchange
         self._access, self._heartbeat, self._settings = access, heartbeat, exchange
@@ -65,6 +73,7 @@ class Ingest:
             for name, interval in self._intervals.items()
         }
         self._crowded: TimeframeFeed | None = None
+        self._planned_age_s = planned_age_s
 
     async def run(self) -> None:
         """Check the market, load the history, then feed until cancelled."""
@@ -77,7 +86,7 @@ class Ingest:
                 group.create_task(self._run_after(load, feed))
             await asyncio.wait(loads)
             self._heartbeat.state = "running"
-            group.create_task(self._connection().follow())
+            group.create_task(self._connections().follow())
             group.create_task(self._keep_telling(market))
 
     async def _tell(self, market: Market) -> None:
@@ -99,36 +108,47 @@ class Ingest:
         await load
         await feed.run()
 
-    def _connection(self) -> Connection:
+    def _connections(self) -> Succession:
         symbol, settings = self._settings.market.lower(), self._settings
         streams = "/".join(f"{symbol}@kline_{name}" for name in self._intervals)
-        path = f"/stream?streams={streams}"
-        return Connection(settings.ws_hosts, path, self, silence_s=settings.silence_seconds)
+        return Succession(
+            settings.ws_hosts,
+            f"/stream?streams={streams}",
+            tuple(self._intervals),
+            self,
+            silence_s=settings.silence_seconds,
+            planned_age_s=self._planned_age_s,
+        )
 
-    # What the connection tells.
+    # What the connections tell.
 
-    def opened(self) -> None:
+    def opened(self, *, beside: bool) -> None:
         """Look for what was missed while there was no connection."""
         self._heartbeat.counters["connections"] += 1
-        for feed in self._feeds.values():
-            feed.look_now()
+        if not beside:
+            for feed in self._feeds.values():
+                feed.look_now()
+
+    def handed_over(self) -> None:
+        """Count a change of connections without a gap."""
+        self._heartbeat.counters["overlaps"] += 1
 
     def changed(self, state: str) -> None:
         """Show the connection's state in the heartbeat."""
         self._heartbeat.facts["connection"] = state
 
-    def take(self, raw: bytes, received_at_ms: int) -> bool:
-        """Read a frame; a closed candle goes to its feed.
+    def take(self, raw: bytes, received_at_ms: int) -> str | None:
+        """Read a frame and return its timeframe; a closed candle goes to its feed.
 
         Raises:
-            Ended: The exchange announces that it will close this connection.
+            Leaving: The exchange announces that it will close this connection.
         """
         self._heartbeat.counters["frames"] += 1
         try:
             frame = read_frame(raw, self._settings.market, self._intervals)
         except BadFrame as error:
             self._flawed(error.kind, error.what)
-            return False
+            return None
         if isinstance(frame, KlineFrame):
             self._clock.saw(frame.event_ms, time.monotonic())
             self._heartbeat.data_seen()
@@ -137,12 +157,12 @@ class Ingest:
                 feed.put(frame, received_at_ms)
                 if feed.crowded:
                     self._crowded = feed
-            return True
+            return frame.timeframe
         if isinstance(frame, ShutdownNotice):
-            raise Ended("announces that it will close this connection")
+            raise Leaving
         if frame.error:
             self._flawed("refused control message", frame.error)
-        return False
+        return None
 
     @property
     def crowded(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from services.ingest.clock import ExchangeClock
-from services.ingest.hosts import is_loopback
+from services.ingest.hosts import Turns, is_loopback
 from services.ingest.limits import ordered_pause_s
 from services.ingest.pages import Page, read_markets, read_page, read_server_time
 from shared.malformed import Malformed
@@ -50,7 +50,7 @@ class Rest:
         self, hosts: Sequence[str], clock: ExchangeClock, *, timeout_s: float, concurrent: int = 2
     ) -> None:
         """Ask ``hosts`` in turn, staying with the one that answers."""
-        self._hosts, self._host = tuple(hosts), 0
+        self._hosts, self._turns = tuple(hosts), Turns(hosts)
         self._clock, self._timeout_s = clock, timeout_s
         self._turn = asyncio.Semaphore(concurrent)
         self._pause_until = 0.0
@@ -71,7 +71,7 @@ class Rest:
     @property
     def host(self) -> str:
         """The host that is asked next."""
-        return self._hosts[self._host]
+        return self._turns.host
 
     async def server_time(self) -> int:
         """The exchange's clock, ms UTC.
@@ -174,9 +174,8 @@ class Rest:
         return _BadRequest(str(failure), body) if status == 400 else failure
 
     def _next_host(self, failed: str, what: str) -> Unreachable:
-        """Ask another host from now on, unless a request beside this one has seen to that."""
-        if failed == self.host:
-            self._host = (self._host + 1) % len(self._hosts)
+        """Ask another host from now on."""
+        self._turns.failed(failed)
         return Unreachable(f"{failed} {what}")
 
 

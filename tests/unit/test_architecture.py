@@ -18,6 +18,7 @@ PURE = [
     "services/ingest/holes.py",
     "services/ingest/hosts.py",
     "services/ingest/pages.py",
+    "services/ingest/watch.py",
     "services/notifier/decisions.py",
     "services/notifier/message.py",
     "shared/candle.py",
