@@ -50,7 +50,10 @@ class Ingest:
         self._throttle = Throttle(_SAY_AGAIN_AFTER_S)
         self._intervals = {name: interval_ms(name) for name in settings.feed_timeframes}
         self.rest = Rest(
-            exchange.rest_hosts, self._clock, timeout_s=exchange.request_timeout_seconds
+            exchange.rest_hosts,
+            self._clock,
+            timeout_s=exchange.request_timeout_seconds,
+            note=heartbeat.facts.__setitem__,
         )
         writer = KlinesWriter(access, exchange.market, settings.streams)
         self._feeds = {

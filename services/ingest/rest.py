@@ -1,8 +1,9 @@
 """Asks the exchange over REST: one host after another, within its limits, never in a hurry."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -10,12 +11,23 @@ import aiohttp
 from services.ingest.clock import ExchangeClock
 from services.ingest.hosts import Turns, is_loopback
 from services.ingest.limits import ordered_pause_s
-from services.ingest.pages import Page, read_markets, read_page, read_server_time
+from services.ingest.pages import (
+    Page,
+    read_markets,
+    read_page,
+    read_server_time,
+    read_weight_limit,
+)
+from services.ingest.weight import Weight
 from shared.malformed import Malformed
 from shared.market import Market
 
+log = logging.getLogger(__name__)
+
 PAGE = 1000  # the most that the exchange gives at once
 _INVALID_SYMBOL = b"-1121"
+# Request weights as the exchange counts them; exchangeInfo tells the limit.
+_WEIGHTS = {"/api/v3/exchangeInfo": 20, "/api/v3/klines": 2}
 # A page has some 200 KB, the list of all markets some 20 MB; what is larger is no answer.
 _LARGEST_BODY = 64 * 1024 * 1024
 
@@ -47,13 +59,23 @@ class Rest:
     """A client for the market data endpoints; use as an async context manager."""
 
     def __init__(
-        self, hosts: Sequence[str], clock: ExchangeClock, *, timeout_s: float, concurrent: int = 2
+        self,
+        hosts: Sequence[str],
+        clock: ExchangeClock,
+        *,
+        timeout_s: float,
+        concurrent: int = 2,
+        note: Callable[[str, str], None] = lambda _name, _fact: None,
     ) -> None:
-        """Ask ``hosts`` in turn, staying with the one that answers."""
+        """Ask ``hosts`` in turn, staying with the one that answers.
+
+        What a person may want to know of the present state is given to ``note`` (name, fact).
+        """
         self._hosts, self._turns = tuple(hosts), Turns(hosts)
         self._clock, self._timeout_s = clock, timeout_s
         self._turn = asyncio.Semaphore(concurrent)
         self._pause_until = 0.0
+        self._weight, self._note = Weight(), note
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Rest":
@@ -133,15 +155,14 @@ class Rest:
                 raise UnknownSymbol from None
             raise
         try:
+            self._weight.limited(read_weight_limit(answer.body))
             return read_markets(answer.body)
         except Malformed as error:
             raise self._next_host(answer.host, str(error)) from None
 
     async def _get(self, path: str, query: Mapping[str, str]) -> _Answer:
         async with self._turn:
-            # Another request may meanwhile be told to wait longer.
-            while (left_s := self._pause_until - time.monotonic()) > 0:  # noqa: ASYNC110
-                await asyncio.sleep(left_s)
+            await self._until_allowed(_WEIGHTS.get(path, 1))
             if self._session is None:
                 raise RuntimeError("Rest is used outside of its context")
             host, asked_s = self.host, time.monotonic()
@@ -153,9 +174,26 @@ class Rest:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = str(error) or type(error).__name__
                 raise self._next_host(host, f"cannot be reached ({reason})") from error
+            self._weigh(answer.headers.get("X-MBX-USED-WEIGHT-1M"))
         if answer.status != 200:
             raise self._failure(host, answer.status, body, answer.headers.get("Retry-After"))
         return _Answer(host, body, asked_s)
+
+    async def _until_allowed(self, weight: int) -> None:
+        """Sit out what the exchange ordered, and the minute in which enough was asked."""
+        # Another request may meanwhile be told to wait longer.
+        while (left_s := self._pause_until - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left_s)
+        while (left_s := self._weight.pause_s(weight, self._now_ms())) > 0:
+            log.warning("Request weight %s is enough; waiting %.0f s", self._weight, left_s)
+            await asyncio.sleep(left_s)
+
+    def _weigh(self, used: str | None) -> None:
+        self._weight.answered(used, self._now_ms())
+        self._note("rest_weight", str(self._weight))
+
+    def _now_ms(self) -> float | None:
+        return self._clock.now_ms(time.monotonic())
 
     def _failure(self, host: str, status: int, body: bytes, retry_after: str | None) -> Unreachable:
         pause_s = ordered_pause_s(status, retry_after)

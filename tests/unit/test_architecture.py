@@ -19,6 +19,7 @@ PURE = [
     "services/ingest/hosts.py",
     "services/ingest/pages.py",
     "services/ingest/watch.py",
+    "services/ingest/weight.py",
     "services/notifier/decisions.py",
     "services/notifier/message.py",
     "shared/candle.py",
