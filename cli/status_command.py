@@ -201,6 +201,11 @@ class Gatherer:
             channels=found_channels,
             streams={name: _count(first[f"length {name}"]) for name in self._streams()},
             last_signal=self._last_signal(first["signal"]),
+            max_clock_skew_ms=(
+                None
+                if exchange.max_clock_skew_seconds is None
+                else exchange.max_clock_skew_seconds * 1000
+            ),
         )
 
     def _streams(self) -> tuple[str, ...]:

@@ -7,13 +7,20 @@ import time
 
 from services.ingest.backfill import FeedSettings
 from services.ingest.clock import ExchangeClock
+from services.ingest.clock_watch import ClockWatch
+from services.ingest.conflicts import Conflicts
 from services.ingest.connection import Leaving
 from services.ingest.frames import BadFrame, KlineFrame, ShutdownNotice, read_frame
+from services.ingest.lookout import Lookout
 from services.ingest.market_lookup import look_up
+from services.ingest.published import Arrival
 from services.ingest.rest import Rest
+from services.ingest.stream_reader import StreamReader
 from services.ingest.succession import PLANNED_AGE_S, Succession
 from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
+from shared.candle import Candle
+from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
 from shared.market import Market
@@ -41,6 +48,7 @@ class Ingest:
         access: RedisAccess,
         heartbeat: Heartbeat,
         *,
+        instance: str = "1",
         planned_age_s: float = PLANNED_AGE_S,
     ) -> None:
         """Assemble everything; nothing connects yet."""
@@ -65,6 +73,7 @@ class Ingest:
                     history_candles=_history_candles(settings),
                     close_deadline_ms=exchange.close_deadline_seconds * 1000,
                     missing_after_ms=exchange.missing_after_seconds * 1000,
+                    blind_after_ms=exchange.blind_after_seconds * 1000,
                 ),
                 rest=self.rest,
                 writer=writer,
@@ -72,9 +81,27 @@ class Ingest:
                 heartbeat=heartbeat,
                 flawed=self._flawed,
                 lost=self._lost,
+                observer=self,
             )
             for name, interval in self._intervals.items()
         }
+        events = EventsWriter(access, SERVICE, instance, settings.streams)
+        reader = StreamReader(access, exchange.market)
+        self._conflicts = Conflicts(exchange.market, reader, events, heartbeat)
+        self._lookout = Lookout(
+            exchange.market,
+            exchange.symbol,
+            self._feeds,
+            rest=self.rest,
+            clock=self._clock,
+            reader=reader,
+            events=events,
+            blind_after_ms=exchange.blind_after_seconds * 1000,
+            deadline_ms=exchange.close_deadline_seconds * 1000,
+        )
+        most_skew_s = exchange.max_clock_skew_seconds
+        most_skew_ms = None if most_skew_s is None else most_skew_s * 1000
+        self._clock_watch = ClockWatch(self.rest, events, heartbeat, most_skew_ms)
         self._crowded: TimeframeFeed | None = None
         self._planned_age_s = planned_age_s
 
@@ -84,6 +111,8 @@ class Ingest:
         await self._tell(market)
         self._heartbeat.state = "loading history"
         async with asyncio.TaskGroup() as group:
+            for watch in (self._conflicts, self._lookout, self._clock_watch):
+                group.create_task(watch.run())
             loads = [group.create_task(feed.load()) for feed in self._feeds.values()]
             for load, feed in zip(loads, self._feeds.values(), strict=True):
                 group.create_task(self._run_after(load, feed))
@@ -178,6 +207,16 @@ class Ingest:
             await self._crowded.room()
             self._crowded = None
 
+    # What the feeds tell.
+
+    def twice(self, timeframe: str, first: Candle | None, second: Candle) -> None:
+        """A candle came again: compare."""
+        self._conflicts.twice(timeframe, first, second)
+
+    def came_late(self, timeframe: str, arrival: Arrival) -> None:
+        """The feed was blind before this."""
+        self._lookout.came_late(timeframe, arrival)
+
     def _lost(self) -> None:
         """What one stream has lost, the others may have lost too, and readers wait for all."""
         for feed in self._feeds.values():
@@ -209,7 +248,7 @@ async def serve(settings: Settings, instance: str) -> None:
     """Publish until cancelled."""
     access = RedisAccess(settings.redis.effective_url, name=f"{SERVICE}-{instance}")
     heartbeat = Heartbeat(SERVICE, instance, settings.health)
-    ingest = Ingest(settings, access, heartbeat)
+    ingest = Ingest(settings, access, heartbeat, instance=instance)
     try:
         await access.ready()
         async with ingest.rest, asyncio.TaskGroup() as group:

@@ -18,6 +18,7 @@ from services.ingest.pages import (
     read_server_time,
     read_weight_limit,
 )
+from services.ingest.skew import Skew
 from services.ingest.weight import Weight
 from shared.malformed import Malformed
 from shared.market import Market
@@ -53,10 +54,16 @@ class _Answer:
     host: str
     body: bytes
     asked_s: float
+    asked_ms: float
+    answered_s: float
 
 
 class Rest:
-    """A client for the market data endpoints; use as an async context manager."""
+    """A client for the market data endpoints; use as an async context manager.
+
+    Attributes:
+        skew: Our clock against the exchange's, as its answers show.
+    """
 
     def __init__(
         self,
@@ -75,7 +82,7 @@ class Rest:
         self._clock, self._timeout_s = clock, timeout_s
         self._turn = asyncio.Semaphore(concurrent)
         self._pause_until = 0.0
-        self._weight, self._note = Weight(), note
+        self._weight, self._note, self.skew = Weight(), note, Skew()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Rest":
@@ -106,7 +113,9 @@ class Rest:
             server_ms = read_server_time(answer.body)
         except Malformed as error:
             raise self._next_host(answer.host, str(error)) from None
-        self._clock.answered(server_ms, answer.asked_s, time.monotonic())
+        self._clock.answered(server_ms, answer.asked_s, answer.answered_s)
+        round_trip_ms = (answer.answered_s - answer.asked_s) * 1000
+        self.skew.answered(server_ms, answer.asked_ms, round_trip_ms)
         return server_ms
 
     async def page(
@@ -165,19 +174,20 @@ class Rest:
             await self._until_allowed(_WEIGHTS.get(path, 1))
             if self._session is None:
                 raise RuntimeError("Rest is used outside of its context")
-            host, asked_s = self.host, time.monotonic()
+            host, asked_s, asked_ms = self.host, time.monotonic(), time.time() * 1000
             try:
                 async with self._session.get(
                     host + path, params=query, allow_redirects=False
                 ) as answer:
                     body = await _read(answer.content)
+                    answered_s = time.monotonic()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = str(error) or type(error).__name__
                 raise self._next_host(host, f"cannot be reached ({reason})") from error
             self._weigh(answer.headers.get("X-MBX-USED-WEIGHT-1M"))
         if answer.status != 200:
             raise self._failure(host, answer.status, body, answer.headers.get("Retry-After"))
-        return _Answer(host, body, asked_s)
+        return _Answer(host, body, asked_s, asked_ms, answered_s)
 
     async def _until_allowed(self, weight: int) -> None:
         """Sit out what the exchange ordered, and the minute in which enough was asked."""

@@ -77,7 +77,7 @@ async def ingesting(
     redis: Redis, url: str, exchange: Exchange, planned_age_s: float = 3600.0, **changes: Any
 ) -> AsyncIterator[Running]:
     hosts = {"rest_hosts": [exchange.rest_url], "ws_hosts": [exchange.ws_url]}
-    section = ExchangeSettings.model_validate({**hosts, **changes})
+    section = ExchangeSettings.model_validate({**hosts, "max_clock_skew_seconds": None, **changes})
     rules = {"trend_timeframes": {"1m": "5m"}} if section.timeframes == ("1m",) else {}
     settings = Settings(exchange=section, signal_rules=SignalRules.model_validate(rules))
     access, heartbeat = RedisAccess(url, name="ingest"), Heartbeat("ingest", "1", settings.health)

@@ -1,0 +1,181 @@
+"""Tells when the feed is blind, and when it sees again: once per edge, whoever else looks.
+
+A task of its own: publishing waits for nothing here. What stands is in Redis, so a process that was
+restarted, or another one, ends what this one began.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NoReturn, Protocol
+
+from services.ingest.clock import ExchangeClock
+from services.ingest.published import Arrival
+from services.ingest.rest import Rest, Unreachable
+from services.ingest.sight import (
+    End,
+    Lapse,
+    Refilled,
+    Sight,
+    blind_sentence,
+    overdue,
+    recovered_sentence,
+    worst,
+)
+from services.ingest.stream_reader import StreamReader
+from shared.events import EventsWriter, Trouble
+from shared.times import utc
+
+_LOOK_EVERY_S = 1.0
+# For asking the exchange's time before anything is told: a damaged frame may have lied about it.
+_ASK_S = 3.0
+# The machines behind REST and WebSocket have clocks of their own.
+_SKEW_MS = 10_000
+_MOST_ARRIVALS = 100
+
+
+class Feed(Protocol):
+    """What is looked at."""
+
+    interval_ms: int
+
+    @property
+    def seen_ms(self) -> int | None:
+        """The last boundary in the stream, or at hand without a gap; None while it is empty."""
+
+    @property
+    def idle_s(self) -> float:
+        """For how long nothing has been added to the stream."""
+
+    async def look(self) -> None:
+        """See where the stream ends by now."""
+
+
+class Lookout:
+    """Watches the feeds of one market, by timeframe."""
+
+    def __init__(
+        self,
+        symbol: str,
+        shown_name: str,
+        feeds: Mapping[str, Feed],
+        *,
+        rest: Rest,
+        clock: ExchangeClock,
+        reader: StreamReader,
+        events: EventsWriter,
+        blind_after_ms: float,
+        deadline_ms: float,
+    ) -> None:
+        """Tell of ``symbol`` (``BTCUSDT``), which people call ``shown_name`` (``BTC/USDT``)."""
+        self._subject, self._shown_name, self._feeds = f"feed:{symbol}", shown_name, feeds
+        self._rest, self._clock, self._reader, self._events = rest, clock, reader, events
+        self._blind_after_ms, self._deadline_ms = blind_after_ms, deadline_ms
+        self._sight = Sight()
+        self._arrivals: list[tuple[str, Arrival]] = []
+        self._news = asyncio.Event()
+
+    def came_late(self, timeframe: str, arrival: Arrival) -> None:
+        """An entry came so late that the feed was blind before it."""
+        if len(self._arrivals) < _MOST_ARRIVALS:
+            self._arrivals.append((timeframe, arrival))
+        self._news.set()
+
+    async def run(self) -> NoReturn:
+        """Look until cancelled."""
+        while True:
+            self._news.clear()
+            await self._look()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._news.wait()
+
+    async def _look(self) -> None:
+        arrivals, self._arrivals = self._arrivals, []
+        ends, exchange_ms = self._ends(), self._exchange_ms()
+        suspect = bool(arrivals or overdue(ends, exchange_ms, self._blind_after_ms))
+        known = exchange_ms is not None and all(end.last_ms is not None for end in ends.values())
+        well = known and not suspect
+        self._sight.looked(well=well, now_s=time.monotonic(), exchange_ms=exchange_ms)
+        trouble = await self._events.trouble(self._subject)
+        if trouble is not None:
+            await self._end_if_over(trouble)
+        elif suspect:
+            lapse = worst(await self._confirmed(arrivals))
+            if lapse is not None:
+                await self._begin(lapse)
+
+    async def _confirmed(self, arrivals: list[tuple[str, Arrival]]) -> list[Lapse]:
+        """What is left when everything has been looked at again.
+
+        Another process may have written, we may have been suspended, the clock may be wrong.
+        """
+        with suppress(Unreachable, TimeoutError):
+            async with asyncio.timeout(_ASK_S):
+                await self._rest.server_time()
+        ends = {}
+        for name, feed in self._feeds.items():
+            await feed.look()
+            last = await self._reader.last(name)
+            lag_ms = None if last is None else last.lag_ms
+            ends[name] = End(feed.interval_ms, feed.seen_ms, feed.idle_s, lag_ms)
+        lapses = overdue(ends, self._exchange_ms(), self._blind_after_ms)
+        for name, arrival in arrivals:
+            lapses += await self._proved(name, arrival)
+        return lapses
+
+    async def _proved(self, name: str, arrival: Arrival) -> list[Lapse]:
+        """The lapse before a late arrival, unless the entry before that was as late.
+
+        Then it is the same lapse, or the history that a stream begins with.
+        """
+        since_ms = arrival.boundary_ms - self._feeds[name].interval_ms
+        lag_ms = arrival.lag_before_ms
+        if lag_ms is None:
+            before = await self._reader.candle(name, since_ms)
+            lag_ms = None if before is None else before.lag_ms
+        too_soon = arrival.came_ms > (self._exchange_ms() or 0) + _SKEW_MS
+        if lag_ms is None or lag_ms > self._blind_after_ms or too_soon:
+            return []
+        return [Lapse(name, since_ms, arrival.boundary_ms)]
+
+    async def _begin(self, lapse: Lapse) -> None:
+        await self._events.begin(
+            self._subject,
+            Trouble("blind", lapse.since_ms),
+            blind_sentence(self._shown_name, utc(lapse.since_ms), lapse.timeframe),
+            details={"timeframe": lapse.timeframe},
+        )
+
+    async def _end_if_over(self, trouble: Trouble) -> None:
+        recovered_ms = self._sight.recovered_ms(time.monotonic())
+        if recovered_ms is None:
+            return
+        refilled = [await self._refilled(name, trouble.since_ms) for name in self._feeds]
+        details = {f"refilled_{each.timeframe}": str(each.candles) for each in refilled}
+        details["by_rest"] = str(sum(each.by_rest for each in refilled))
+        details["missing"] = str(sum(each.missing for each in refilled))
+        after_ms = recovered_ms - trouble.since_ms
+        sentence = recovered_sentence(self._shown_name, after_ms, refilled)
+        await self._events.end(self._subject, trouble, "recovered", sentence, details=details)
+
+    async def _refilled(self, timeframe: str, since_ms: int) -> Refilled:
+        """What came late after ``since_ms``."""
+        candles = by_rest = missing = 0
+        async for page in self._reader.after(timeframe, since_ms):
+            late = [each for each in page if each.lag_ms > self._deadline_ms]
+            candles += len(late)
+            missing += sum(each.missing for each in late)
+            by_rest += sum(each.source == "rest" and not each.missing for each in late)
+        return Refilled(timeframe, candles, by_rest, missing)
+
+    def _ends(self) -> dict[str, End]:
+        """As far as we know."""
+        return {
+            name: End(feed.interval_ms, feed.seen_ms, feed.idle_s)
+            for name, feed in self._feeds.items()
+        }
+
+    def _exchange_ms(self) -> float | None:
+        return self._clock.now_ms(time.monotonic())
