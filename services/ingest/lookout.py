@@ -72,7 +72,7 @@ class Lookout:
         self._subject, self._shown_name, self._feeds = f"feed:{symbol}", shown_name, feeds
         self._rest, self._clock, self._reader, self._events = rest, clock, reader, events
         self._blind_after_ms, self._deadline_ms = blind_after_ms, deadline_ms
-        self._sight = Sight()
+        self._sight, self._stood = Sight(), False
         self._arrivals: list[tuple[str, Arrival]] = []
         self._news = asyncio.Event()
 
@@ -93,18 +93,32 @@ class Lookout:
 
     async def _look(self) -> None:
         arrivals, self._arrivals = self._arrivals, []
-        ends, exchange_ms = self._ends(), self._exchange_ms()
-        suspect = bool(arrivals or overdue(ends, exchange_ms, self._blind_after_ms))
-        known = exchange_ms is not None and all(end.last_ms is not None for end in ends.values())
-        well = known and not suspect
-        self._sight.looked(well=well, now_s=time.monotonic(), exchange_ms=exchange_ms)
+        suspect = bool(arrivals or self._overdue())
         trouble = await self._events.trouble(self._subject)
+        # What was well before is no sign of the end of what has begun since.
+        begun, self._stood = trouble is not None and not self._stood, trouble is not None
+        self._note(well=not (suspect or begun))
         if trouble is not None:
             await self._end_if_over(trouble)
         elif suspect:
             lapse = worst(await self._confirmed(arrivals))
             if lapse is not None:
                 await self._begin(lapse)
+
+    def _overdue(self) -> list[Lapse]:
+        """As far as we know."""
+        ends = {
+            name: End(feed.interval_ms, feed.seen_ms, feed.idle_s)
+            for name, feed in self._feeds.items()
+        }
+        return overdue(ends, self._exchange_ms(), self._blind_after_ms)
+
+    def _note(self, *, well: bool) -> None:
+        exchange_ms = self._exchange_ms()
+        known = exchange_ms is not None and all(
+            feed.seen_ms is not None for feed in self._feeds.values()
+        )
+        self._sight.looked(well=well and known, now_s=time.monotonic(), exchange_ms=exchange_ms)
 
     async def _confirmed(self, arrivals: list[tuple[str, Arrival]]) -> list[Lapse]:
         """What is left when everything has been looked at again.
@@ -152,7 +166,11 @@ class Lookout:
         recovered_ms = self._sight.recovered_ms(time.monotonic())
         if recovered_ms is None:
             return
-        refilled = [await self._refilled(name, trouble.since_ms) for name in self._feeds]
+        if await self._confirmed([]):
+            self._note(well=False)
+            return
+        names = sorted(self._feeds, key=lambda name: self._feeds[name].interval_ms)
+        refilled = [await self._refilled(name, trouble.since_ms) for name in names]
         details = {f"refilled_{each.timeframe}": str(each.candles) for each in refilled}
         details["by_rest"] = str(sum(each.by_rest for each in refilled))
         details["missing"] = str(sum(each.missing for each in refilled))
@@ -169,13 +187,6 @@ class Lookout:
             missing += sum(each.missing for each in late)
             by_rest += sum(each.source == "rest" and not each.missing for each in late)
         return Refilled(timeframe, candles, by_rest, missing)
-
-    def _ends(self) -> dict[str, End]:
-        """As far as we know."""
-        return {
-            name: End(feed.interval_ms, feed.seen_ms, feed.idle_s)
-            for name, feed in self._feeds.items()
-        }
 
     def _exchange_ms(self) -> float | None:
         return self._clock.now_ms(time.monotonic())

@@ -1,0 +1,194 @@
+"""BLIND and RECOVERED are told once each, whoever looks, and never for what is usual."""
+
+import asyncio
+import re
+import signal
+from contextlib import suppress
+
+import pytest
+from redis.asyncio import Redis
+
+from shared import keys
+from shared.events import Event, read_event
+from sim.exchange import Exchange
+from tests.waiting import wait_until
+
+from .conftest import (
+    DAY_MS,
+    MARKET_START_MS,
+    ONE_KIND,
+    SYMBOL,
+    TIMEFRAMES,
+    Bench,
+    Process,
+    last_boundary,
+    market,
+)
+
+pytestmark = ONE_KIND
+
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
+START_MS = MARKET_START_MS + HOUR_MS
+SUBJECT = f"feed:{SYMBOL}"
+BOTH = pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
+
+
+async def told(redis: Redis) -> list[Event]:
+    events = [read_event(*entry) for entry in await redis.xrange(keys.EVENTS)]
+    return [event for event in events if event.subject == SUBJECT]
+
+
+async def until_told(redis: Redis, count: int, seconds: float = 30.0) -> list[Event]:
+    async def enough() -> bool:
+        return len(await told(redis)) >= count
+
+    await wait_until(enough, f"{count} events", seconds)
+    return await told(redis)
+
+
+async def until_at(redis: Redis, boundary_ms: int) -> None:
+    async def there() -> bool:
+        return await last_boundary(redis, "1m") >= boundary_ms
+
+    await wait_until(there, "candles")
+
+
+async def running(bench: Bench, exchange: Exchange, processes: int) -> list[Process]:
+    config = bench.config(exchange, exchange={"silence_seconds": 1.0})
+    return [await bench.start(config, str(number + 1)) for number in range(processes)]
+
+
+async def one_blind_and_one_recovered(redis: Redis, *, minutes: int) -> None:
+    """Told once each, of at least so many minutes, as the streams have it."""
+    blind, recovered = await until_told(redis, 2)
+    assert (blind.state, recovered.state) == ("blind", "recovered")
+    assert blind.since_ms == recovered.since_ms
+    assert re.fullmatch(
+        r"BTC/USDT feed BLIND since \S+ \S+ UTC: no (1m|5m|1h) candle after that", blind.sentence
+    )
+    numbers = re.fullmatch(
+        r"BTC/USDT feed RECOVERED after \d+[hm] \d+[ms]: (\d+) candles? refilled"
+        r" \((\d+) 1m(?:, (\d+) 5m)?(?:, (\d+) 1h)?\), (\d+) by REST(?:, (\d+) missing)?",
+        recovered.sentence,
+    )
+    assert numbers is not None, recovered.sentence
+    total, one, five, hour, rest, missing = (int(found or 0) for found in numbers.groups())
+    assert total == one + five + hour
+    assert one >= minutes
+    assert rest + missing <= total
+    entry = await redis.xrange(
+        keys.klines(SYMBOL, blind.details["timeframe"]), f"{blind.since_ms}-0", count=1
+    )
+    assert entry[0][0] == f"{blind.since_ms}-0".encode()
+    assert not await redis.hgetall(keys.TROUBLES)
+
+
+@BOTH
+async def test_an_exchange_that_was_out_of_reach_for_minutes(
+    bench: Bench, each_redis: Redis, processes: int
+) -> None:
+    async with Exchange(market(1), start_ms=START_MS, speed=300.0) as exchange:
+        await running(bench, exchange, processes)
+        await until_at(each_redis, START_MS + 2 * MINUTE_MS)
+        exchange.refuse_connections(for_ms=10 * MINUTE_MS, port="both")
+        exchange.cut()
+        await one_blind_and_one_recovered(each_redis, minutes=5)
+        await until_at(each_redis, exchange.now_ms + 5 * MINUTE_MS)
+        assert len(await told(each_redis)) == 2
+
+
+@BOTH
+async def test_a_machine_that_was_asleep_for_ten_hours(
+    bench: Bench, each_redis: Redis, processes: int
+) -> None:
+    async with Exchange(market(2), start_ms=START_MS, speed=300.0) as exchange:
+        stopped = await running(bench, exchange, processes)
+        await until_at(each_redis, START_MS + 2 * MINUTE_MS)
+        for process in stopped:
+            process.child.send_signal(signal.SIGSTOP)
+        exchange.cut(close_frame=False)
+        exchange.skew(10 * HOUR_MS)
+        await wait_until(
+            lambda: len(exchange.streams.listeners) == 0 and exchange.feed.pending == 0, "the cut"
+        )
+        for process in stopped:
+            process.child.send_signal(signal.SIGCONT)
+        await one_blind_and_one_recovered(each_redis, minutes=590)
+        await until_at(each_redis, exchange.now_ms + 5 * MINUTE_MS)
+        assert len(await told(each_redis)) == 2
+
+
+@BOTH
+async def test_a_start_hours_after_the_end(bench: Bench, each_redis: Redis, processes: int) -> None:
+    async with Exchange(market(2), start_ms=START_MS, speed=300.0) as exchange:
+        first = await running(bench, exchange, processes)
+        await until_at(each_redis, START_MS + 2 * MINUTE_MS)
+        for process in first:
+            assert (await process.terminate())[0] == 0
+        exchange.skew(5 * HOUR_MS)
+        await running(bench, exchange, processes)
+        await one_blind_and_one_recovered(each_redis, minutes=290)
+        await until_at(each_redis, exchange.now_ms + 5 * MINUTE_MS)
+        assert len(await told(each_redis)) == 2
+
+
+async def test_who_is_blind_says_so_meanwhile_and_a_restarted_process_ends_it(
+    bench: Bench, each_redis: Redis
+) -> None:
+    # At the market's own pace; the first boundary is two seconds away.
+    limits = {"close_deadline_seconds": 0.3, "blind_after_seconds": 0.6, "silence_seconds": 1.0}
+    start_ms = START_MS + MINUTE_MS - 2_000
+    async with Exchange(market(1), start_ms=start_ms, speed=1.0) as exchange:
+        config = bench.config(exchange, exchange=limits)
+        process = await bench.start(config)
+        await process.until_logged("WebSocket connection established")
+        exchange.refuse_connections(for_ms=HOUR_MS, port="both")
+        exchange.cut()
+        (blind,) = await until_told(each_redis, 1)
+        assert blind.alert
+        assert blind.sentence.startswith("BTC/USDT feed BLIND since")
+        assert exchange.now_ms < START_MS + 5 * MINUTE_MS
+        assert await each_redis.hget(keys.TROUBLES, SUBJECT) == f"blind {blind.since_ms}".encode()
+        await process.kill()
+        exchange.behave()
+        await bench.start(config)
+        _, recovered = await until_told(each_redis, 2)
+        assert recovered.state == "recovered"
+        assert recovered.details["refilled_1m"] == "1"
+        assert not await each_redis.hgetall(keys.TROUBLES)
+
+
+async def test_nothing_is_told_of_the_usual(bench: Bench, each_redis: Redis) -> None:
+    # A history that two processes load; reconnects, late closes, a restart.
+    async with Exchange(market(2), start_ms=MARKET_START_MS + DAY_MS, speed=60.0) as exchange:
+        pair = await running(bench, exchange, 2)
+        await until_at(each_redis, exchange.start_ms + MINUTE_MS)
+        exchange.late_close(30_000, 1)
+        exchange.cut(close_frame=False)
+        await until_at(each_redis, exchange.start_ms + 2 * MINUTE_MS)
+        exchange.server_shutdown(lead_s=0.0)
+        await pair[0].kill()
+        await bench.start(bench.config(exchange), "1")
+        await until_at(each_redis, exchange.start_ms + 5 * MINUTE_MS)
+        for name in TIMEFRAMES:
+            assert await each_redis.xlen(keys.klines(SYMBOL, name))
+        assert await told(each_redis) == []
+
+
+async def test_a_twin_that_was_asleep_tells_nothing_while_the_other_sees(
+    bench: Bench, each_redis: Redis
+) -> None:
+    async with Exchange(market(2), start_ms=START_MS, speed=300.0) as exchange:
+        _, asleep = await running(bench, exchange, 2)
+        await asleep.until_logged("WebSocket connection established")
+        await until_at(each_redis, START_MS + 2 * MINUTE_MS)
+        asleep.child.send_signal(signal.SIGSTOP)
+        await until_at(each_redis, exchange.now_ms + 10 * MINUTE_MS)
+        asleep.child.send_signal(signal.SIGCONT)
+        logged = asleep.log
+        await until_at(each_redis, exchange.now_ms + 5 * MINUTE_MS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await asleep.child.wait()
+        assert "Traceback" not in logged
+        assert await told(each_redis) == []
