@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from services.ingest.hosts import is_loopback
 from services.ingest.limits import ordered_pause_s
+from services.ingest.pulse import Pulse
 from services.ingest.watch import Watch
 
 _OPEN_TIMEOUT_S = 10.0
@@ -31,6 +32,10 @@ class Leaving(Exception):
 
 class Silent(Exception):
     """The connection stands, and is of no use."""
+
+
+class Stale(Exception):
+    """What the connection brings has waited while this process stood still."""
 
 
 class Receiver(Protocol):
@@ -86,11 +91,18 @@ class Connection:
     """
 
     def __init__(
-        self, host: str, path: str, timeframes: Iterable[str], receiver: Receiver, silence_s: float
+        self,
+        host: str,
+        path: str,
+        timeframes: Iterable[str],
+        receiver: Receiver,
+        *,
+        silence_s: float,
+        pulse: Pulse,
     ) -> None:
         """Prepare; it is given up after ``silence_s`` without market data."""
         self.host, self._path, self._timeframes = host, path, tuple(timeframes)
-        self._receiver, self._silence_s = receiver, silence_s
+        self._receiver, self._silence_s, self._pulse = receiver, silence_s, pulse
         self.opened_s: float | None = None
         self.delivered = self.leaving = False
         self.mute = ""
@@ -118,7 +130,7 @@ class Connection:
         """Hand frames to the receiver until the connection ends."""
         try:
             await self._follow()
-        except (WebSocketException, OSError, Silent) as error:
+        except (WebSocketException, OSError, Silent, Stale) as error:
             self.ended = error
             self._news.set()
 
@@ -143,11 +155,13 @@ class Connection:
     async def _read(self, socket: ClientConnection, silence: asyncio.Timeout) -> NoReturn:
         """Hand on frames, moving the end of the silence as market data comes."""
         now, receiver = asyncio.get_running_loop().time, self._receiver
-        moved_at = now()
-        watch = Watch(self._timeframes, self._silence_s, moved_at)
+        opened_s = moved_at = now()
+        watch = Watch(self._timeframes, self._silence_s, opened_s)
         every_s = min(_WATCH_EVERY_S, self._silence_s / 4)
         while True:
             frame = await socket.recv(decode=False)
+            if self._pulse.stood_still_since(opened_s):
+                raise Stale("is left: this process stood still, and what came has waited")
             try:
                 timeframe = receiver.take(frame, int(time.time() * 1000))
             except Leaving:

@@ -135,7 +135,8 @@ class Lookout:
             lag_ms = None if last is None else last.lag_ms
             ends[name] = End(feed.interval_ms, feed.seen_ms, feed.idle_s, lag_ms)
         lapses = overdue(ends, self._exchange_ms(), self._blind_after_ms)
-        for name, arrival in arrivals:
+        since, self._arrivals = self._arrivals, []
+        for name, arrival in (*arrivals, *since):
             lapses += await self._proved(name, arrival)
         return lapses
 

@@ -15,6 +15,7 @@ from typing import NoReturn, Protocol
 from services.ingest.connection import Connection, Receiver, Silent, explain
 from services.ingest.hosts import Turns, is_loopback
 from services.ingest.limits import Attempts
+from services.ingest.pulse import Pulse
 from services.ingest.watch import MutePauses
 
 log = logging.getLogger(__name__)
@@ -79,9 +80,16 @@ class Succession:
     async def follow(self) -> NoReturn:
         """Hand frames to the listener until cancelled."""
         async with asyncio.TaskGroup() as group:
+            pulse = Pulse()
+            group.create_task(pulse.run())
             while True:
                 new = Connection(
-                    self._turns.host, self._path, self._timeframes, self._listener, self._silence_s
+                    self._turns.host,
+                    self._path,
+                    self._timeframes,
+                    self._listener,
+                    silence_s=self._silence_s,
+                    pulse=pulse,
                 )
                 task = group.create_task(self._live(new))
                 if await self._proves_itself(new):
