@@ -32,13 +32,19 @@ class ClockWatch:
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
         while True:
-            with suppress(Unreachable):  # the feeds say so
-                await self._rest.server_time()
-            skew_ms = self._rest.skew.ms
-            if skew_ms is not None:
-                self._heartbeat.facts["clock_skew_ms"] = f"{skew_ms:.0f}"
-                await self._judge(skew_ms)
-            await asyncio.sleep(_FIRST_EVERY_S if skew_ms is None else _EVERY_S)
+            known = await self.look()
+            await asyncio.sleep(_EVERY_S if known else _FIRST_EVERY_S)
+
+    async def look(self) -> bool:
+        """Compare the clocks once; whether the difference is known by now."""
+        with suppress(Unreachable):  # the feeds say so
+            await self._rest.server_time()
+        skew_ms = self._rest.skew.ms
+        if skew_ms is None:
+            return False
+        self._heartbeat.facts["clock_skew_ms"] = f"{skew_ms:.0f}"
+        await self._judge(skew_ms)
+        return True
 
     async def _judge(self, skew_ms: float) -> None:
         if self._most_ms is None:

@@ -3,7 +3,6 @@
 import re
 import signal
 
-import pytest
 from redis.asyncio import Redis
 
 from shared import keys
@@ -32,7 +31,6 @@ SUBJECT = f"feed:{SYMBOL}"
 # Ten hours in some three seconds, in which a process notices that it stood still.
 SPEED = 12_000.0
 CANDLES = generate(7, 4, MARKET_START_MS)
-BOTH = pytest.mark.parametrize("processes", [1, 2], ids=["one process", "two processes"])
 
 
 async def told(redis: Redis) -> list[Event]:
@@ -87,37 +85,48 @@ async def told_once_each(redis: Redis, *, outage: int, minutes: int) -> None:
     assert not await redis.hgetall(keys.TROUBLES)
 
 
-@BOTH
-async def test_each_outage_is_told_once_as_blind_and_once_as_recovered(
-    bench: Bench, each_redis: Redis, processes: int
+async def be_out_of_reach(exchange: Exchange) -> None:
+    exchange.refuse_connections(for_ms=3 * HOUR_MS, port="both")
+    exchange.cut()
+
+
+async def sleep_for_ten_hours(exchange: Exchange, machine: list[Process]) -> None:
+    for process in machine:
+        process.child.send_signal(signal.SIGSTOP)
+    awake_ms = exchange.now_ms + 10 * HOUR_MS
+    await wait_until(lambda: exchange.now_ms > awake_ms, "ten hours")
+    for process in machine:
+        process.child.send_signal(signal.SIGCONT)
+
+
+async def test_an_outage_and_a_sleep_of_ten_hours_are_told_once_each(
+    bench: Bench, each_redis: Redis
 ) -> None:
     async with Exchange(CANDLES, start_ms=START_MS, speed=SPEED) as exchange:
-        pids = await running(bench, exchange, processes)
+        alone = await running(bench, exchange, 1)
         await until_at(each_redis, START_MS + 30 * MINUTE_MS)
         assert await told(each_redis) == []
-
-        # The exchange is out of reach.
-        exchange.refuse_connections(for_ms=3 * HOUR_MS, port="both")
-        exchange.cut()
+        await be_out_of_reach(exchange)
         await told_once_each(each_redis, outage=1, minutes=150)
-
-        # The machine sleeps for ten hours of the market.
-        for process in pids:
-            process.child.send_signal(signal.SIGSTOP)
-        awake_ms = exchange.now_ms + 10 * HOUR_MS
-        await wait_until(lambda: exchange.now_ms > awake_ms, "ten hours")
-        for process in pids:
-            process.child.send_signal(signal.SIGCONT)
+        await sleep_for_ten_hours(exchange, alone)
         await told_once_each(each_redis, outage=2, minutes=590)
 
-        # A start hours after the end.
-        for process in pids:
+
+async def test_two_processes_that_see_the_same_outages_tell_each_of_them_once(
+    bench: Bench, each_redis: Redis
+) -> None:
+    async with Exchange(CANDLES, start_ms=START_MS, speed=SPEED) as exchange:
+        pair = await running(bench, exchange, 2)
+        await until_at(each_redis, START_MS + 30 * MINUTE_MS)
+        await be_out_of_reach(exchange)
+        await told_once_each(each_redis, outage=1, minutes=150)
+        await sleep_for_ten_hours(exchange, pair)
+        await told_once_each(each_redis, outage=2, minutes=590)
+        for process in pair:
             assert (await process.terminate())[0] == 0
         exchange.skew(5 * HOUR_MS)
-        await running(bench, exchange, processes)
+        await running(bench, exchange, 2)
         await told_once_each(each_redis, outage=3, minutes=290)
-        await until_at(each_redis, exchange.now_ms + 3 * HOUR_MS)
-        assert len(await told(each_redis)) == 6
 
 
 async def test_who_is_blind_says_so_meanwhile_and_a_restarted_process_ends_it(
@@ -147,31 +156,21 @@ async def test_who_is_blind_says_so_meanwhile_and_a_restarted_process_ends_it(
 
 
 async def test_nothing_is_told_of_the_usual(bench: Bench, each_redis: Redis) -> None:
-    # A history that two processes load; reconnects, late closes, a restart.
+    # A history that two load; reconnects, a late close, a twin that sleeps, one that is restarted.
     async with Exchange(market(2), start_ms=MARKET_START_MS + DAY_MS, speed=60.0) as exchange:
-        pair = await running(bench, exchange, 2)
+        one, twin = await running(bench, exchange, 2)
         await until_at(each_redis, exchange.start_ms + MINUTE_MS)
         exchange.late_close(30_000, 1)
         exchange.cut(close_frame=False)
         await until_at(each_redis, exchange.start_ms + 2 * MINUTE_MS)
-        exchange.server_shutdown(lead_s=0.0)
-        await pair[0].kill()
-        await bench.start(bench.config(exchange), "1")
+        twin.child.send_signal(signal.SIGSTOP)
         await until_at(each_redis, exchange.start_ms + 5 * MINUTE_MS)
+        twin.child.send_signal(signal.SIGCONT)
+        await twin.until_logged("this process stood still")
+        exchange.server_shutdown(lead_s=0.0)
+        await one.kill()
+        await bench.start(bench.config(exchange), "1")
+        await until_at(each_redis, exchange.start_ms + 7 * MINUTE_MS)
         for name in TIMEFRAMES:
             assert await each_redis.xlen(keys.klines(SYMBOL, name))
-        assert await told(each_redis) == []
-
-
-async def test_a_twin_that_was_asleep_tells_nothing_while_the_other_sees(
-    bench: Bench, each_redis: Redis
-) -> None:
-    async with Exchange(market(2), start_ms=START_MS, speed=300.0) as exchange:
-        _, asleep = await running(bench, exchange, 2)
-        await asleep.until_logged("WebSocket connection established")
-        await until_at(each_redis, START_MS + 2 * MINUTE_MS)
-        asleep.child.send_signal(signal.SIGSTOP)
-        await until_at(each_redis, exchange.now_ms + 10 * MINUTE_MS)
-        asleep.child.send_signal(signal.SIGCONT)
-        await until_at(each_redis, exchange.now_ms + 5 * MINUTE_MS)
         assert await told(each_redis) == []
