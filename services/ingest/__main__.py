@@ -98,12 +98,13 @@ class Ingest:
             events=events,
             blind_after_ms=exchange.blind_after_seconds * 1000,
             deadline_ms=exchange.close_deadline_seconds * 1000,
+            by_socket=lambda: self._connections.delivers,
         )
         most_skew_s = exchange.max_clock_skew_seconds
         most_skew_ms = None if most_skew_s is None else most_skew_s * 1000
         self._clock_watch = ClockWatch(self.rest, events, heartbeat, most_skew_ms)
         self._crowded: TimeframeFeed | None = None
-        self._planned_age_s = planned_age_s
+        self._connections = self._succession(planned_age_s)
 
     async def run(self) -> None:
         """Check the market, load the history, then feed until cancelled."""
@@ -118,7 +119,7 @@ class Ingest:
                 group.create_task(self._run_after(load, feed))
             await asyncio.wait(loads)
             self._heartbeat.state = "running"
-            group.create_task(self._connections().follow())
+            group.create_task(self._connections.follow())
             group.create_task(self._keep_telling(market))
 
     async def _tell(self, market: Market) -> None:
@@ -140,7 +141,7 @@ class Ingest:
         await load
         await feed.run()
 
-    def _connections(self) -> Succession:
+    def _succession(self, planned_age_s: float) -> Succession:
         symbol, settings = self._settings.market.lower(), self._settings
         streams = "/".join(f"{symbol}@kline_{name}" for name in self._intervals)
         return Succession(
@@ -149,7 +150,7 @@ class Ingest:
             tuple(self._intervals),
             self,
             silence_s=settings.silence_seconds,
-            planned_age_s=self._planned_age_s,
+            planned_age_s=planned_age_s,
         )
 
     # What the connections tell.

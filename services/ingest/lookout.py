@@ -5,13 +5,14 @@ restarted, or another one, ends what this one began.
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from services.ingest.clock import ExchangeClock
-from services.ingest.published import Arrival
+from services.ingest.published import Arrival, lapsed
 from services.ingest.rest import Rest, Unreachable
 from services.ingest.sight import (
     End,
@@ -26,6 +27,8 @@ from services.ingest.sight import (
 from services.ingest.stream_reader import StreamReader
 from shared.events import EventsWriter, Trouble
 from shared.times import utc
+
+log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
 # For asking the exchange's time before anything is told: a damaged frame may have lied about it.
@@ -67,11 +70,16 @@ class Lookout:
         events: EventsWriter,
         blind_after_ms: float,
         deadline_ms: float,
+        by_socket: Callable[[], bool],
     ) -> None:
-        """Tell of ``symbol`` (``BTCUSDT``), which people call ``shown_name`` (``BTC/USDT``)."""
+        """Tell of ``symbol`` (``BTCUSDT``), which people call ``shown_name`` (``BTC/USDT``).
+
+        ``by_socket`` says whether a connection delivers.
+        """
         self._subject, self._shown_name, self._feeds = f"feed:{symbol}", shown_name, feeds
         self._rest, self._clock, self._reader, self._events = rest, clock, reader, events
         self._blind_after_ms, self._deadline_ms = blind_after_ms, deadline_ms
+        self._by_socket = by_socket
         self._sight, self._stood = Sight(), False
         self._arrivals: list[tuple[str, Arrival]] = []
         self._news = asyncio.Event()
@@ -141,30 +149,26 @@ class Lookout:
         return lapses
 
     async def _proved(self, name: str, arrival: Arrival) -> list[Lapse]:
-        """The lapse before a late arrival, unless the entry before that was as late.
-
-        Then it is the same lapse, or the history that a stream begins with.
-        """
-        since_ms = arrival.boundary_ms - self._feeds[name].interval_ms
-        lag_ms = arrival.lag_before_ms
-        if lag_ms is None:
+        """The lapse before a late arrival, if it was one."""
+        candle, before = arrival.candle, arrival.before
+        since_ms = candle.boundary_ms - self._feeds[name].interval_ms
+        if before is None:
             before = await self._reader.candle(name, since_ms)
-            lag_ms = None if before is None else before.lag_ms
-        too_soon = arrival.came_ms > (self._exchange_ms() or 0) + _SKEW_MS
-        if lag_ms is None or lag_ms > self._blind_after_ms or too_soon:
+        came_ms = candle.boundary_ms + candle.lag_ms
+        too_soon = came_ms > (self._exchange_ms() or 0) + _SKEW_MS
+        if before is None or too_soon or not lapsed(candle, before, self._blind_after_ms):
             return []
-        return [Lapse(name, since_ms, arrival.boundary_ms)]
+        return [Lapse(name, since_ms, candle.boundary_ms)]
 
     async def _begin(self, lapse: Lapse) -> None:
-        await self._events.begin(
-            self._subject,
-            Trouble("blind", lapse.since_ms),
-            blind_sentence(self._shown_name, utc(lapse.since_ms), lapse.timeframe),
-            details={"timeframe": lapse.timeframe},
-        )
+        trouble = Trouble("blind", lapse.since_ms)
+        sentence = blind_sentence(self._shown_name, utc(lapse.since_ms), lapse.timeframe)
+        details = {"timeframe": lapse.timeframe}
+        if await self._events.begin(self._subject, trouble, sentence, details=details):
+            log.warning("%s", sentence)
 
     async def _end_if_over(self, trouble: Trouble) -> None:
-        recovered_ms = self._sight.recovered_ms(time.monotonic())
+        recovered_ms = self._sight.recovered_ms(time.monotonic(), by_socket=self._by_socket())
         if recovered_ms is None:
             return
         if await self._confirmed([]):
@@ -177,7 +181,8 @@ class Lookout:
         details["missing"] = str(sum(each.missing for each in refilled))
         after_ms = recovered_ms - trouble.since_ms
         sentence = recovered_sentence(self._shown_name, after_ms, refilled)
-        await self._events.end(self._subject, trouble, "recovered", sentence, details=details)
+        if await self._events.end(self._subject, trouble, "recovered", sentence, details=details):
+            log.info("%s", sentence)
 
     async def _refilled(self, timeframe: str, since_ms: int) -> Refilled:
         """What came late after ``since_ms``."""

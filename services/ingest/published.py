@@ -17,34 +17,42 @@ class Arrival:
     """A candle that came so late that nothing was seen from the entry before it on.
 
     Attributes:
-        boundary_ms: Of the candle.
-        came_ms: The exchange's time when it came.
-        lag_before_ms: How late the entry before it came; None where somebody else has put it there.
+        before: The entry before it; None where somebody else has put it there.
     """
 
-    boundary_ms: int
-    came_ms: int
-    lag_before_ms: int | None
+    candle: Candle
+    before: Candle | None
+
+
+def lapsed(candle: Candle, before: Candle, blind_after_ms: float) -> bool:
+    """Whether the stream stood still for too long between two entries that follow each other.
+
+    If the first one came as late, and just before, both are of one refill, or of the history that
+    a stream begins with.
+    """
+    if candle.lag_ms <= blind_after_ms:
+        return False
+    pause_ms = candle.received_at_ms - before.received_at_ms
+    return before.lag_ms <= blind_after_ms or pause_ms > blind_after_ms
 
 
 class Published:
     """The last candles of one stream, as far as they are ours."""
 
     def __init__(self, blind_after_ms: float) -> None:
-        """A candle ``blind_after_ms`` late proves blindness."""
+        """A candle ``blind_after_ms`` late may prove blindness."""
         self._blind_after_ms = blind_after_ms
         self._kept: deque[Candle] = deque(maxlen=KEPT)
 
     def add(self, new: Sequence[Candle], interval_ms: int) -> Arrival | None:
-        """Note ``new`` entries, in order; the first too late one after one that was not, if any."""
+        """Note ``new`` entries, in order; the first one that ended a lapse or may have, if any."""
         found, last = None, self._kept[-1] if self._kept else None
         for candle in new:
             if found is None and candle.lag_ms > self._blind_after_ms:
                 ours = last is not None and last.boundary_ms == candle.boundary_ms - interval_ms
-                before_ms = last.lag_ms if last is not None and ours else None
-                if before_ms is None or before_ms <= self._blind_after_ms:
-                    came_ms = candle.boundary_ms + candle.lag_ms
-                    found = Arrival(candle.boundary_ms, came_ms, before_ms)
+                before = last if ours else None
+                if before is None or lapsed(candle, before, self._blind_after_ms):
+                    found = Arrival(candle, before)
             last = candle
         self._kept.extend(new[-KEPT:])
         return found

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 # While a connection comes back, the feed is now late and now in time; that is one trouble.
 STEADY_S = 2.0
+# Without a socket, REST has to show first that it brings the next candle in time, too.
+STEADY_BY_REST_S = 65.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,10 @@ class Sight:
         elif self._well_since_s is None:
             self._well_since_s, self._well_at_ms = now_s, exchange_ms
 
-    def recovered_ms(self, now_s: float) -> float | None:
+    def recovered_ms(self, now_s: float, *, by_socket: bool) -> float | None:
         """The exchange's time from which on all was well; None while it is too early to say."""
-        if self._well_since_s is None or now_s - self._well_since_s < STEADY_S:
+        steady_s = STEADY_S if by_socket else STEADY_BY_REST_S
+        if self._well_since_s is None or now_s - self._well_since_s < steady_s:
             return None
         return self._well_at_ms
 

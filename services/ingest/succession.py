@@ -77,6 +77,11 @@ class Succession:
         self._current: Connection | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def delivers(self) -> bool:
+        """Whether there is a connection that brings market data."""
+        return self._current is not None
+
     async def follow(self) -> NoReturn:
         """Hand frames to the listener until cancelled."""
         async with asyncio.TaskGroup() as group:

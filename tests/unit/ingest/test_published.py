@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.ingest.published import KEPT, Arrival, Published, differ
+from services.ingest.published import KEPT, Arrival, Published, differ, lapsed
 from shared.candle import Candle, missing_candle
 
 LIMIT_MS, INTERVAL_MS = 60_000, 60_000
@@ -32,25 +32,38 @@ def test_what_comes_in_time_proves_nothing() -> None:
 
 def test_a_late_entry_after_one_in_time_tells_of_both() -> None:
     late = candle(2, 3_600_000)
-    came_ms = late.boundary_ms + 3_600_000
-    assert add(published(candle(1)), late) == Arrival(late.boundary_ms, came_ms, 20)
-    assert add(published(), candle(1), late) == Arrival(late.boundary_ms, came_ms, 20)
+    assert add(published(candle(1)), late) == Arrival(late, candle(1))
+    assert add(published(), candle(1), late) == Arrival(late, candle(1))
 
 
 def test_of_a_refill_only_the_first_one_tells() -> None:
     stream = published(candle(1))
     late = [candle(minute, 3_600_000 - minute * 60_000) for minute in range(2, 40)]
-    first = add(stream, *late[:10])
-    assert first is not None
-    assert first.boundary_ms == late[0].boundary_ms
+    assert add(stream, *late[:10]) == Arrival(late[0], candle(1))
     assert add(stream, *late[10:]) is None
 
 
 @pytest.mark.parametrize("before", [[], [candle(1)]], ids=["nothing", "another place"])
 def test_who_put_the_entry_before_there_is_not_guessed(before: list[Candle]) -> None:
-    arrival = add(published(*before), candle(7, 3_600_000))
-    assert arrival is not None
-    assert arrival.lag_before_ms is None
+    late = candle(7, 3_600_000)
+    assert add(published(*before), late) == Arrival(late, None)
+
+
+@pytest.mark.parametrize(
+    ("lag_ms", "lag_before_ms", "pause_ms", "expected"),
+    [
+        (60_000, 20, 10**9, False),
+        (60_001, 60_000, 0, True),
+        (60_001, 60_001, 60_000, False),
+        (60_001, 60_001, 60_001, True),
+    ],
+    ids=["in time", "late after in time", "one refill", "late again after a pause"],
+)
+def test_a_lapse_lies_between_two_entries(
+    lag_ms: int, lag_before_ms: int, pause_ms: int, expected: bool
+) -> None:
+    later = replace(candle(2, lag_ms), received_at_ms=pause_ms)
+    assert lapsed(later, candle(1, lag_before_ms), LIMIT_MS) is expected
 
 
 def test_the_last_few_are_known() -> None:

@@ -1,6 +1,7 @@
 """The feed is blind while any timeframe is overdue, until all were well for a while."""
 
 from services.ingest.sight import (
+    STEADY_BY_REST_S,
     STEADY_S,
     End,
     Lapse,
@@ -55,9 +56,9 @@ def test_the_most_overdue_timeframe_speaks_for_all() -> None:
     assert worst([]) is None
 
 
-def look(sight: Sight, now_s: float, *, well: bool) -> float | None:
+def look(sight: Sight, now_s: float, *, well: bool, by_socket: bool = True) -> float | None:
     sight.looked(well=well, now_s=now_s, exchange_ms=T + now_s * 1000)
-    return sight.recovered_ms(now_s)
+    return sight.recovered_ms(now_s, by_socket=by_socket)
 
 
 def test_it_sees_again_when_all_was_well_for_a_while_from_the_first_such_moment_on() -> None:
@@ -65,6 +66,13 @@ def test_it_sees_again_when_all_was_well_for_a_while_from_the_first_such_moment_
     assert look(sight, 0, well=False) is None
     assert look(sight, 1, well=True) is None
     assert look(sight, 1 + STEADY_S, well=True) == T + 1000
+
+
+def test_rest_alone_has_to_bring_the_next_candle_first() -> None:
+    sight = Sight()
+    look(sight, 0, well=True, by_socket=False)
+    assert look(sight, 60, well=True, by_socket=False) is None
+    assert look(sight, STEADY_BY_REST_S, well=True, by_socket=False) == T
 
 
 def test_a_relapse_begins_the_while_anew() -> None:
