@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import NoReturn
 
+from services.ingest.endurance import Endurance
 from services.ingest.rest import Rest, Unreachable
 from services.ingest.skew import clock_edge, right_sentence, skewed_sentence
 from shared.events import EventsWriter, Trouble
@@ -31,20 +32,19 @@ class ClockWatch:
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
+        endurance = Endurance("the clock")
         while True:
-            known = await self.look()
-            await asyncio.sleep(_EVERY_S if known else _FIRST_EVERY_S)
+            await endurance.bear(self.look)
+            await asyncio.sleep(_FIRST_EVERY_S if self._rest.skew.ms is None else _EVERY_S)
 
-    async def look(self) -> bool:
-        """Compare the clocks once; whether the difference is known by now."""
+    async def look(self) -> None:
+        """Compare the clocks once."""
         with suppress(Unreachable):  # the feeds say so
             await self._rest.server_time()
         skew_ms = self._rest.skew.ms
-        if skew_ms is None:
-            return False
-        self._heartbeat.facts["clock_skew_ms"] = f"{skew_ms:.0f}"
-        await self._judge(skew_ms)
-        return True
+        if skew_ms is not None:
+            self._heartbeat.facts["clock_skew_ms"] = f"{skew_ms:.0f}"
+            await self._judge(skew_ms)
 
     async def _judge(self, skew_ms: float) -> None:
         if self._most_ms is None:

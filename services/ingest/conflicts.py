@@ -6,8 +6,10 @@ own, and what does not fit in is only counted.
 
 import asyncio
 import time
+from functools import partial
 from typing import NoReturn
 
+from services.ingest.endurance import Endurance
 from services.ingest.published import differ
 from services.ingest.stream_reader import StreamReader
 from shared.candle import Candle
@@ -57,14 +59,18 @@ class Conflicts:
 
     async def run(self) -> NoReturn:
         """Tell until cancelled."""
+        endurance = Endurance("candles with two values")
         while True:
-            timeframe, first, second = await self._waiting.get()
-            if first is None:
-                first = await self._reader.candle(timeframe, second.boundary_ms)
-                if first is None or not differ(first, second):
-                    continue
-                self._heartbeat.counters["conflicts"] += 1
-            await self._tell(timeframe, first, second)
+            doubt = await self._waiting.get()
+            await endurance.bear(partial(self._settle, *doubt))
+
+    async def _settle(self, timeframe: str, first: Candle | None, second: Candle) -> None:
+        if first is None:
+            first = await self._reader.candle(timeframe, second.boundary_ms)
+            if first is None or not differ(first, second):
+                return
+            self._heartbeat.counters["conflicts"] += 1
+        await self._tell(timeframe, first, second)
 
     async def _tell(self, timeframe: str, first: Candle, second: Candle) -> None:
         boundary_ms = second.boundary_ms

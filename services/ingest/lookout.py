@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import NoReturn, Protocol
 
 from services.ingest.clock import ExchangeClock
+from services.ingest.endurance import Endurance
 from services.ingest.published import Arrival, lapsed
 from services.ingest.rest import Rest, Unreachable
 from services.ingest.sight import (
@@ -92,9 +93,10 @@ class Lookout:
 
     async def run(self) -> NoReturn:
         """Look until cancelled."""
+        endurance = Endurance("blindness")
         while True:
             self._news.clear()
-            await self._look()
+            await endurance.bear(self._look)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY_S):
                     await self._news.wait()

@@ -92,6 +92,22 @@ async def test_a_candle_that_another_process_published_is_compared_too(
         assert found.details["other"] == "1 1 1 1 volume 1 by WebSocket"
 
 
+async def test_spoilt_keys_keep_nothing_from_being_published(
+    bench: Bench, each_redis: Redis
+) -> None:
+    await each_redis.set(keys.TROUBLES, "yes please")
+    await each_redis.set(keys.EVENTS, "none")
+    async with Exchange(market(1), start_ms=START_MS, speed=600.0) as exchange:
+        process = await bench.start(bench.config(exchange))
+        await process.until_logged("Cannot tell of blindness: ")
+        exchange.contradict(1, side="copy", interval="1m")
+        await process.until_logged("Cannot tell of candles with two values: ")
+        await until_at(each_redis, exchange.now_ms + 2 * MINUTE_MS)
+        assert (await process.terminate())[0] == 0
+    assert process.log.count("Cannot tell of blindness") == 1
+    assert "Traceback" not in process.log
+
+
 class Rest:
     """An exchange whose clock is behind ours by ``ahead_ms``."""
 
