@@ -31,7 +31,7 @@ from shared.times import utc
 
 log = logging.getLogger(__name__)
 
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.5
 # For asking the exchange's time before anything is told: a damaged frame may have lied about it.
 _ASK_S = 3.0
 # The machines behind REST and WebSocket have clocks of their own.

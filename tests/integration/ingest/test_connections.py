@@ -103,13 +103,12 @@ async def test_at_a_shutdown_notice_the_new_connection_delivers_before_the_old_o
 ) -> None:
     async with ingesting(each_redis, each_redis_url, exchange) as running:
         await running.more(3)
-        for number in (1, 2):
-            exchange.server_shutdown(lead_s=2.0, close_frame=number == 1)
-            await running.until_counted("overlaps", number)
-            await wait_until(lambda: len(exchange.streams.listeners) == 1, "the old one to close")
+        exchange.server_shutdown(lead_s=2.0)
+        await running.until_counted("overlaps", 1)
+        await wait_until(lambda: len(exchange.streams.listeners) == 1, "the old one to close")
         await running.more(3)
         await running.all_came_in_time_by_websocket()
-        assert running.count("connections") == 3
+        assert running.count("connections") == 2
 
 
 async def test_connections_are_replaced_before_the_exchange_ends_them_for_their_age(
