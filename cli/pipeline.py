@@ -21,6 +21,8 @@ from shared.settings import PREFIX, SECRET_NAMES, Settings, load_settings
 # Everything: the exchange begins where its candles begin.
 _ALL_HISTORY = 100_000_000
 KEPT = 1_000_000
+# The largest value that the setting takes.
+_MOST_BLIND_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,10 @@ def simulated(
     smtp = addresses["smtp"]
     tree = settings.revealed()
     tree["exchange"] |= {"rest_hosts": [addresses["rest"]], "ws_hosts": [addresses["ws"]]}
+    # Market time is another one, so our clock has nothing to compare with; and at its pace the
+    # usual delays of programs are long times.
+    tree["exchange"]["max_clock_skew_seconds"] = None
+    tree["exchange"]["blind_after_seconds"] = _blind_after(settings, options.outside)
     tree["redis"] = {"url": redis_url}
     tree["streams"] |= {"max_lead": options.max_lead, "signals_maxlen": KEPT}
     tree["smtp"] = {
@@ -100,6 +106,13 @@ def simulated(
     for section, values in options.changes.items():
         tree[section] |= values
     return tree
+
+
+def _blind_after(settings: Settings, outside: Sequence[str]) -> float:
+    """In market time what the setting is in ours, at most a day: also where the market races."""
+    pace = outside[outside.index("--speed") + 1] if "--speed" in outside else "max"
+    speed = _MOST_BLIND_S if pace == "max" else float(pace)
+    return min(_MOST_BLIND_S, settings.exchange.blind_after_seconds * speed)
 
 
 @asynccontextmanager

@@ -205,6 +205,11 @@ class Gatherer:
             streams={name: _count(first[f"length {name}"]) for name in self._streams()},
             last_signal=self._last_signal(first["signal"]),
             troubles=tuple(self._troubles(first["troubles"])),
+            max_clock_skew_ms=(
+                None
+                if exchange.max_clock_skew_seconds is None
+                else exchange.max_clock_skew_seconds * 1000
+            ),
         )
 
     def _streams(self) -> tuple[str, ...]:

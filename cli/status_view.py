@@ -5,6 +5,7 @@ morning. Names in the facts are the names in ``--json``; times end in ``_ms``, a
 the difference of two machines' clocks where the exchange's own word is known.
 """
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -189,6 +190,7 @@ class Facts:
     Attributes:
         beat_interval_ms: How often services are to write their heartbeat.
         streams: Name → entries.
+        max_clock_skew_ms: What a clock may differ from the exchange's; None = anything.
     """
 
     at_ms: int
@@ -204,6 +206,7 @@ class Facts:
     streams: Mapping[str, int]
     last_signal: LastSignal | None
     troubles: tuple[Standing, ...]
+    max_clock_skew_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +399,24 @@ def _remarks(facts: Facts) -> Iterator[str]:
         if channel.dead_letters:
             yield f"{channel.name}: {_plural(channel.dead_letters, 'dead letter')}"
     yield from (_standing(each, facts.at_ms) for each in facts.troubles if _minor(each, facts))
+    yield from _clock_remarks(facts)
     yield from _redis_remarks(facts.redis)
+
+
+def _clock_remarks(facts: Facts) -> Iterator[str]:
+    for each in facts.services:
+        skew_ms = _number(each.facts.get("clock_skew_ms", ""))
+        if facts.max_clock_skew_ms is not None and abs(skew_ms) > facts.max_clock_skew_ms:
+            where = "ahead of" if skew_ms > 0 else "behind"
+            yield (
+                f"the clock of {each.host} is {duration(abs(skew_ms))} {where} the exchange's:"
+                " set it by NTP (timedatectl set-ntp true)"
+            )
+
+
+def _number(text: str) -> int:
+    """What a heartbeat says, which somebody may have edited."""
+    return int(text) if re.fullmatch(r"-?[0-9]{1,15}", text) else 0
 
 
 def _redis_remarks(redis: RedisFacts) -> Iterator[str]:
@@ -461,7 +481,7 @@ def _instance(each: Instance, *, missed: bool) -> Iterator[str]:
     yield from _wrapped(f"{state}; {', '.join(parts)}", f"  {each.service:<11}", _INDENT)
     links = [
         f"{name}{each.facts[what]}"
-        for what, name in (("connection", ""), ("rest", "REST "))
+        for what, name in (("connection", ""), ("rest", "REST "), ("rest_weight", "weight "))
         if what in each.facts
     ]
     counts = [f"{name.replace('_', ' ')} {n:,}" for name, n in each.counters.items() if n]

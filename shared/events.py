@@ -6,8 +6,9 @@ one knows what was told. What has no end (Redis lost data) is told once in a whi
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any, cast
 
 from shared import keys
 from shared.event import Event, Trouble, read_event, read_trouble, shown
@@ -34,7 +35,9 @@ class EventsWriter:
 
     async def trouble(self, subject: str) -> Trouble | None:
         """What stands about ``subject`` now, whoever told it."""
-        return read_trouble(await self._access.field(keys.TROUBLES, subject))
+        client = self._access.client
+        found = await self._access.aside(lambda: client.hget(keys.TROUBLES, subject))
+        return read_trouble(cast("bytes | None", found))
 
     async def begin(
         self,
@@ -79,8 +82,7 @@ class EventsWriter:
         event = self._event(subject, state, sentence, alert=alert, details=details)
         written = [keys.EVENTS, keys.told(subject, state)]
         arguments = [str(round(quiet_s * 1000)), self._maxlen, *event.fields()]
-        reply = await self._access.patiently(lambda: self._once(keys=written, args=arguments))
-        return bool(reply[0] == b"told")
+        return await self._told(lambda: self._once(keys=written, args=arguments))
 
     async def lost(self, what: str) -> None:
         """Tell that Redis has lost data, with what it was noticed by; once for all who notice."""
@@ -90,8 +92,12 @@ class EventsWriter:
     async def _tell_edge(self, before: str, after: str, event: Event) -> bool:
         written = [keys.EVENTS, keys.TROUBLES]
         arguments = [event.subject, before, after, self._maxlen, *event.fields()]
-        reply = await self._access.patiently(lambda: self._edge(keys=written, args=arguments))
-        return bool(reply[0] == b"told")
+        return await self._told(lambda: self._edge(keys=written, args=arguments))
+
+    async def _told(self, script: Callable[[], Awaitable[Any]]) -> bool:
+        """Whether it was told now; a key that somebody spoilt keeps nobody from his work."""
+        reply = await self._access.aside(script)
+        return reply is not None and reply[0] == b"told"
 
     def _event(
         self,

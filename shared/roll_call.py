@@ -44,7 +44,9 @@ class RollCall:
         """Answer once, and tell what changed."""
         called = [keys.SERVICES, keys.TROUBLES]
         arguments = [self._service, str(round(self._longest_s * 1000))]
-        reply = await self._access.patiently(lambda: self._script(keys=called, args=arguments))
+        reply = await self._access.aside(lambda: self._script(keys=called, args=arguments))
+        if reply is None:  # somebody spoilt a key, which has been told
+            return
         now, stands, *silent = (text.decode() for text in cast("list[bytes]", reply))
         trouble = read_trouble(stands)
         if trouble is not None:

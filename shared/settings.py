@@ -315,6 +315,16 @@ class Exchange(Section):
     silence_seconds: Seconds = Field(
         default=30.0, description="Seconds without any frame before a connection is replaced."
     )
+    blind_after_seconds: Seconds = Field(
+        default=60.0,
+        description="Seconds by which a candle is overdue, by the exchange's clock, when the feed "
+        "is told to be blind; at least close_deadline_seconds.",
+    )
+    max_clock_skew_seconds: Seconds | None = Field(
+        default=2.0,
+        description="Seconds by which our clock may differ from the exchange's before it is told; "
+        "null = never.",
+    )
     history_candles: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         default=1000,
         description="Candles of history per timeframe to load at a first start, at least; "
@@ -652,6 +662,7 @@ def _clashes(settings: Settings) -> Iterator[_Clash]:
     for name in settings.exchange.timeframes:
         yield from _trend_clash(name, settings.signal_rules.trend_timeframes)
     yield from _stream_clashes(settings)
+    yield from _deadline_clashes(settings)
     yield from _time_clashes(settings)
     if settings.smtp:
         yield from _smtp_clashes(settings.smtp)
@@ -752,15 +763,20 @@ def _stream_clashes(settings: Settings) -> Iterator[_Clash]:
         )
 
 
+def _deadline_clashes(settings: Settings) -> Iterator[_Clash]:
+    feed = settings.exchange
+    for name in ("missing_after_seconds", "blind_after_seconds"):
+        seconds: float = getattr(feed, name)
+        if seconds < feed.close_deadline_seconds:
+            yield _Clash(
+                (f"exchange.{name}", "exchange.close_deadline_seconds"),
+                f"{seconds:g} is less than close_deadline_seconds {feed.close_deadline_seconds:g}",
+                f"raise {name}",
+            )
+
+
 def _time_clashes(settings: Settings) -> Iterator[_Clash]:
-    feed, notifier, health = settings.exchange, settings.notifier, settings.health
-    if feed.missing_after_seconds < feed.close_deadline_seconds:
-        yield _Clash(
-            ("exchange.missing_after_seconds", "exchange.close_deadline_seconds"),
-            f"{feed.missing_after_seconds:g} is less than close_deadline_seconds "
-            f"{feed.close_deadline_seconds:g}",
-            "raise missing_after_seconds",
-        )
+    notifier, health = settings.notifier, settings.health
     if notifier.retry_base_seconds > notifier.retry_max_seconds:
         yield _Clash(
             ("notifier.retry_base_seconds", "notifier.retry_max_seconds"),

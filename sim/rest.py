@@ -192,14 +192,17 @@ class Rest:
             {
                 "timezone": "UTC",
                 "serverTime": self._clock.now_ms,
-                "rateLimits": [
-                    _limit("REQUEST_WEIGHT", 1, self._weight.limit or 6000),
-                    _limit("RAW_REQUESTS", 5, 300_000),
-                ],
+                "rateLimits": self._limits(),
                 "exchangeFilters": [],
                 "symbols": [_symbol_info(self._markets[name]) for name in names],
             }
         )
+
+    def _limits(self) -> list[dict[str, Any]]:
+        limits = [_limit("RAW_REQUESTS", 5, 300_000)]
+        if self._weight.limit:
+            limits.insert(0, _limit("REQUEST_WEIGHT", 1, self._weight.limit))
+        return limits
 
     def _klines(self, query: Mapping[str, str]) -> bytes:
         for name in ("symbol", "interval"):

@@ -7,12 +7,19 @@ import time
 
 from services.ingest.backfill import FeedSettings
 from services.ingest.clock import ExchangeClock
-from services.ingest.connection import Connection, Ended
+from services.ingest.clock_watch import ClockWatch
+from services.ingest.conflicts import Conflicts
+from services.ingest.connection import Leaving
 from services.ingest.frames import BadFrame, KlineFrame, ShutdownNotice, read_frame
+from services.ingest.lookout import Lookout
 from services.ingest.market_lookup import look_up
+from services.ingest.published import Arrival
 from services.ingest.rest import Rest
+from services.ingest.stream_reader import StreamReader
+from services.ingest.succession import PLANNED_AGE_S, Succession
 from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
+from shared.candle import Candle
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
@@ -42,6 +49,8 @@ class Ingest:
         access: RedisAccess,
         heartbeat: Heartbeat,
         events: EventsWriter,
+        *,
+        planned_age_s: float = PLANNED_AGE_S,
     ) -> None:
         """Assemble everything; nothing connects yet."""
         exchange, self._events = settings.exchange, events
@@ -50,7 +59,10 @@ class Ingest:
         self._throttle = Throttle(_SAY_AGAIN_AFTER_S)
         self._intervals = {name: interval_ms(name) for name in settings.feed_timeframes}
         self.rest = Rest(
-            exchange.rest_hosts, self._clock, timeout_s=exchange.request_timeout_seconds
+            exchange.rest_hosts,
+            self._clock,
+            timeout_s=exchange.request_timeout_seconds,
+            note=heartbeat.facts.__setitem__,
         )
         writer = KlinesWriter(access, exchange.market, settings.streams)
         self._feeds = {
@@ -62,6 +74,7 @@ class Ingest:
                     history_candles=_history_candles(settings),
                     close_deadline_ms=exchange.close_deadline_seconds * 1000,
                     missing_after_ms=exchange.missing_after_seconds * 1000,
+                    blind_after_ms=exchange.blind_after_seconds * 1000,
                 ),
                 rest=self.rest,
                 writer=writer,
@@ -69,10 +82,29 @@ class Ingest:
                 heartbeat=heartbeat,
                 flawed=self._flawed,
                 lost=self._lost,
+                observer=self,
             )
             for name, interval in self._intervals.items()
         }
+        reader = StreamReader(access, exchange.market)
+        self._conflicts = Conflicts(exchange.market, reader, events, heartbeat)
+        self._lookout = Lookout(
+            exchange.market,
+            exchange.symbol,
+            self._feeds,
+            rest=self.rest,
+            clock=self._clock,
+            reader=reader,
+            events=events,
+            blind_after_ms=exchange.blind_after_seconds * 1000,
+            deadline_ms=exchange.close_deadline_seconds * 1000,
+            by_socket=lambda: self._connections.delivers,
+        )
+        most_skew_s = exchange.max_clock_skew_seconds
+        most_skew_ms = None if most_skew_s is None else most_skew_s * 1000
+        self._clock_watch = ClockWatch(self.rest, events, heartbeat, most_skew_ms)
         self._crowded: TimeframeFeed | None = None
+        self._connections = self._succession(planned_age_s)
 
     async def run(self) -> None:
         """Check the market, load the history, then feed until cancelled."""
@@ -80,12 +112,14 @@ class Ingest:
         await self._tell(market)
         self._heartbeat.state = "loading history"
         async with asyncio.TaskGroup() as group:
+            for watch in (self._conflicts, self._lookout, self._clock_watch):
+                group.create_task(watch.run())
             loads = [group.create_task(feed.load()) for feed in self._feeds.values()]
             for load, feed in zip(loads, self._feeds.values(), strict=True):
                 group.create_task(self._run_after(load, feed))
             await asyncio.wait(loads)
             self._heartbeat.state = "running"
-            group.create_task(self._connection().follow())
+            group.create_task(self._connections.follow())
             group.create_task(self._keep_telling(market))
 
     async def _tell(self, market: Market) -> None:
@@ -114,36 +148,47 @@ class Ingest:
         await load
         await feed.run()
 
-    def _connection(self) -> Connection:
+    def _succession(self, planned_age_s: float) -> Succession:
         symbol, settings = self._settings.market.lower(), self._settings
         streams = "/".join(f"{symbol}@kline_{name}" for name in self._intervals)
-        path = f"/stream?streams={streams}"
-        return Connection(settings.ws_hosts, path, self, silence_s=settings.silence_seconds)
+        return Succession(
+            settings.ws_hosts,
+            f"/stream?streams={streams}",
+            tuple(self._intervals),
+            self,
+            silence_s=settings.silence_seconds,
+            planned_age_s=planned_age_s,
+        )
 
-    # What the connection tells.
+    # What the connections tell.
 
-    def opened(self) -> None:
+    def opened(self, *, beside: bool) -> None:
         """Look for what was missed while there was no connection."""
         self._heartbeat.counters["connections"] += 1
-        for feed in self._feeds.values():
-            feed.look_now()
+        if not beside:
+            for feed in self._feeds.values():
+                feed.look_now()
+
+    def handed_over(self) -> None:
+        """Count a change of connections without a gap."""
+        self._heartbeat.counters["overlaps"] += 1
 
     def changed(self, state: str) -> None:
         """Show the connection's state in the heartbeat."""
         self._heartbeat.facts["connection"] = state
 
-    def take(self, raw: bytes, received_at_ms: int) -> bool:
-        """Read a frame; a closed candle goes to its feed.
+    def take(self, raw: bytes, received_at_ms: int) -> str | None:
+        """Read a frame and return its timeframe; a closed candle goes to its feed.
 
         Raises:
-            Ended: The exchange announces that it will close this connection.
+            Leaving: The exchange announces that it will close this connection.
         """
         self._heartbeat.counters["frames"] += 1
         try:
             frame = read_frame(raw, self._settings.market, self._intervals)
         except BadFrame as error:
             self._flawed(error.kind, error.what)
-            return False
+            return None
         if isinstance(frame, KlineFrame):
             self._clock.saw(frame.event_ms, time.monotonic())
             self._heartbeat.data_seen()
@@ -152,12 +197,12 @@ class Ingest:
                 feed.put(frame, received_at_ms)
                 if feed.crowded:
                     self._crowded = feed
-            return True
+            return frame.timeframe
         if isinstance(frame, ShutdownNotice):
-            raise Ended("announces that it will close this connection")
+            raise Leaving
         if frame.error:
             self._flawed("refused control message", frame.error)
-        return False
+        return None
 
     @property
     def crowded(self) -> bool:
@@ -169,6 +214,16 @@ class Ingest:
         if self._crowded is not None:
             await self._crowded.room()
             self._crowded = None
+
+    # What the feeds tell.
+
+    def twice(self, timeframe: str, first: Candle | None, second: Candle) -> None:
+        """A candle came again: compare."""
+        self._conflicts.twice(timeframe, first, second)
+
+    def came_late(self, timeframe: str, arrival: Arrival) -> None:
+        """The feed was blind before this."""
+        self._lookout.came_late(timeframe, arrival)
 
     async def _lost(self, what: str) -> None:
         """What one stream has lost, the others may have lost too, and readers wait for all."""

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from math import inf
 
 from services.ingest.clock import ExchangeClock
 from services.ingest.holes import Absent, Confirm, Take, Wait, next_step, second_look
@@ -27,6 +28,7 @@ class FeedSettings:
     history_candles: int
     close_deadline_ms: float
     missing_after_ms: float
+    blind_after_ms: float = inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,21 @@
-"""Keeps one WebSocket connection to the exchange, whatever happens to it.
+"""One WebSocket connection to the exchange, from its handshake to its end.
 
-Hosts take turns when one fails. A connection that brings no market data is dead, whatever TCP says
-and whatever else it brings.
+A connection that brings no market data is dead, whatever TCP says and whatever else it brings. Who
+follows it with another one, and when, is decided in ``succession``.
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NoReturn, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from services.ingest.hosts import is_loopback
-from services.ingest.limits import Attempts, ordered_pause_s
-
-log = logging.getLogger(__name__)
+from services.ingest.limits import ordered_pause_s
+from services.ingest.pulse import Pulse
+from services.ingest.watch import Watch
 
 _OPEN_TIMEOUT_S = 10.0
 # Shorter than the end that is promised after SIGTERM.
@@ -27,8 +26,16 @@ _WATCH_EVERY_S = 0.25
 _READ_AHEAD = 256
 
 
-class Ended(Exception):
-    """The connection stands, and is of no more use."""
+class Leaving(Exception):
+    """The exchange announces that it will close the connection."""
+
+
+class Silent(Exception):
+    """The connection stands, and is of no use."""
+
+
+class Stale(Exception):
+    """What the connection brings has waited while this process stood still."""
 
 
 class Receiver(Protocol):
@@ -41,21 +48,18 @@ class Receiver(Protocol):
     @property
     def crowded(self) -> bool: ...
 
-    def take(self, raw: bytes, received_at_ms: int) -> bool:
-        """Take a frame, received at our clock's ``received_at_ms``; whether it was market data.
+    def take(self, raw: bytes, received_at_ms: int) -> str | None:
+        """Take a frame, received at our clock's ``received_at_ms``.
+
+        Returns:
+            The timeframe that it tells of, None if it is no market data.
 
         Raises:
-            Ended: The frame says that the connection is about to close.
+            Leaving: The frame says that the connection is about to close.
         """
 
     async def room(self) -> None:
         """Return when frames may come again."""
-
-    def opened(self) -> None:
-        """A connection was made: what came while there was none has been missed."""
-
-    def changed(self, state: str) -> None:
-        """The state of the connection, in words."""
 
 
 def explain(error: BaseException) -> str:
@@ -75,48 +79,63 @@ def explain(error: BaseException) -> str:
     return f"{error}" or type(error).__name__
 
 
-def _pause_s(error: BaseException) -> float:
-    if not isinstance(error, InvalidStatus):
-        return 0.0
-    response = error.response
-    return ordered_pause_s(response.status_code, response.headers.get("Retry-After"))
-
-
 class Connection:
-    """Follows the combined stream ``path`` on one of ``hosts`` at a time."""
+    """A connection to ``host``; one task runs it, others look at what it has come to.
+
+    Attributes:
+        opened_s: When the handshake was done, monotonic; None before.
+        delivered: Whether it has brought market data.
+        leaving: Whether the exchange announced its end.
+        mute: The timeframe that says nothing while others speak; empty for none.
+        ended: What ended it, None before.
+    """
 
     def __init__(
-        self, hosts: Sequence[str], path: str, receiver: Receiver, *, silence_s: float
+        self,
+        host: str,
+        path: str,
+        timeframes: Iterable[str],
+        receiver: Receiver,
+        *,
+        silence_s: float,
+        pulse: Pulse,
     ) -> None:
-        """Prepare; a connection is given up after ``silence_s`` without market data."""
-        self._hosts, self._path = tuple(hosts), path
-        self._receiver, self._silence_s = receiver, silence_s
-        self._delivered = False
+        """Prepare; it is given up after ``silence_s`` without market data."""
+        self.host, self._path, self._timeframes = host, path, tuple(timeframes)
+        self._receiver, self._silence_s, self._pulse = receiver, silence_s, pulse
+        self.opened_s: float | None = None
+        self.delivered = self.leaving = False
+        self.mute = ""
+        self.ended: Exception | None = None
+        self._news = asyncio.Event()
 
-    async def follow(self) -> NoReturn:
-        """Hand frames to the receiver until cancelled."""
-        # The limit is the exchange's; a simulated one on this machine has none.
-        limited = not all(is_loopback(host) for host in self._hosts)
-        attempts = Attempts() if limited else Attempts(most=None)
-        failed = 0
-        while True:
-            host = self._hosts[failed % len(self._hosts)]
-            self._delivered = False
-            try:
-                await self._once(host)
-            except (WebSocketException, OSError, Ended) as error:
-                why, pause_s = explain(error), _pause_s(error)
-            if self._delivered:
-                attempts.delivered()
-            else:
-                failed += 1  # a host that delivered is asked again first
-            delay_s = attempts.delay_s(time.monotonic(), pause_s)
-            self._receiver.changed(f"disconnected: {why}")
-            log.warning("%s %s; connecting again in %.1f s", host, why, delay_s)
-            await asyncio.sleep(delay_s)
+    @property
+    def pause_s(self) -> float:
+        """Seconds for which the exchange, refusing the handshake, forbids another one."""
+        if not isinstance(self.ended, InvalidStatus):
+            return 0.0
+        response = self.ended.response
+        return ordered_pause_s(response.status_code, response.headers.get("Retry-After"))
 
-    async def _once(self, host: str) -> NoReturn:
-        url = host + self._path
+    async def news(self, seconds: float | None = None) -> None:
+        """Wait until any attribute has changed since the last time, but not longer than that."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+        self._news.clear()
+
+    async def run(self) -> None:
+        """Hand frames to the receiver until the connection ends."""
+        try:
+            await self._follow()
+        except (WebSocketException, OSError, Silent, Stale) as error:
+            self.ended = error
+            self._news.set()
+
+    async def _follow(self) -> NoReturn:
+        url = self.host + self._path
         async with connect(
             url,
             compression=None,
@@ -125,28 +144,45 @@ class Connection:
             close_timeout=_CLOSE_TIMEOUT_S,
             max_queue=_READ_AHEAD,
         ) as socket:
-            log.info("WebSocket connection established (%s)", host)
-            self._receiver.changed(f"connected to {host}")
-            self._receiver.opened()
+            self.opened_s = time.monotonic()
+            self._news.set()
             try:
                 async with asyncio.timeout(self._silence_s) as watch:
                     await self._read(socket, watch)
             except TimeoutError:
-                raise Ended(f"sent no market data for {self._silence_s:g} s") from None
+                raise Silent(f"sent no market data for {self._silence_s:g} s") from None
 
-    async def _read(self, socket: ClientConnection, watch: asyncio.Timeout) -> NoReturn:
+    async def _read(self, socket: ClientConnection, silence: asyncio.Timeout) -> NoReturn:
         """Hand on frames, moving the end of the silence as market data comes."""
         now, receiver = asyncio.get_running_loop().time, self._receiver
-        moved_at = now()
+        opened_s = moved_at = now()
+        watch = Watch(self._timeframes, self._silence_s, opened_s)
+        every_s = min(_WATCH_EVERY_S, self._silence_s / 4)
         while True:
             frame = await socket.recv(decode=False)
-            if receiver.take(frame, int(time.time() * 1000)):
-                self._delivered = True
-                if now() - moved_at > min(_WATCH_EVERY_S, self._silence_s / 4):
-                    moved_at = now()
-                    watch.reschedule(moved_at + self._silence_s)
+            if self._pulse.stood_still_since(opened_s):
+                raise Stale("is left: this process stood still, and what came has waited")
+            try:
+                timeframe = receiver.take(frame, int(time.time() * 1000))
+            except Leaving:
+                self.leaving = True
+                self._news.set()
+                continue
+            if timeframe is not None:
+                now_s = now()
+                watch.heard(timeframe, now_s)
+                if now_s - moved_at > every_s or not self.delivered:
+                    moved_at = now_s
+                    silence.reschedule(moved_at + self._silence_s)
+                    self._note(watch.mute())
             if receiver.crowded:
-                watch.reschedule(None)  # it is us who are silent
+                silence.reschedule(None)  # it is us who are silent
                 await receiver.room()
                 moved_at = now()
-                watch.reschedule(moved_at + self._silence_s)
+                silence.reschedule(moved_at + self._silence_s)
+
+    def _note(self, mute: str) -> None:
+        """Market data came; ``mute`` is the timeframe that did not speak."""
+        if mute != self.mute or not self.delivered:
+            self.delivered, self.mute = True, mute
+            self._news.set()

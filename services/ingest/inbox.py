@@ -44,18 +44,37 @@ class Inbox:
         """How long something has been waiting."""
         return (time.monotonic() - self._filled_at) * 1000 if self._waiting else 0.0
 
-    def put(self, candle: Candle) -> None:
-        """Add a candle, at its place should it come out of order."""
+    def put(self, candle: Candle) -> Candle | None:
+        """Add a candle, at its place should it come out of order.
+
+        Returns:
+            The candle of the same boundary that waits already, and stays; None if there is none.
+        """
         if not self._waiting:
             self._filled_at = time.monotonic()
             self._waiting.append(candle)
         elif candle.boundary_ms > self._waiting[-1].boundary_ms:
             self._waiting.append(candle)
-        else:  # the sort is stable: of two for one boundary the first stays first
+        else:
+            first = self.waiting(candle.boundary_ms)
+            if first is not None:
+                return first
             self._waiting = deque(
                 sorted([*self._waiting, candle], key=lambda each: each.boundary_ms)
             )
         self._news.set()
+        return None
+
+    def waiting(self, boundary_ms: int) -> Candle | None:
+        """The candle of this boundary, if it waits."""
+        return next((each for each in self._waiting if each.boundary_ms == boundary_ms), None)
+
+    def through(self, boundary_ms: int, interval_ms: int) -> int:
+        """The last boundary up to which, from ``boundary_ms`` on, nothing is absent here."""
+        for each in self._waiting:
+            if each.boundary_ms == boundary_ms + interval_ms:
+                boundary_ms = each.boundary_ms
+        return boundary_ms
 
     def first(self, most: int) -> list[Candle]:
         """The first ``most`` candles, which stay."""

@@ -108,6 +108,17 @@ class _Symbol(msgspec.Struct):
     filters: list[_Filter] = []
 
 
+class _RateLimit(msgspec.Struct):
+    rateLimitType: str  # noqa: N815
+    interval: str
+    intervalNum: int  # noqa: N815
+    limit: int
+
+
+class _Limits(msgspec.Struct):
+    rateLimits: list[_RateLimit] = []  # noqa: N815
+
+
 class _ExchangeInfo(msgspec.Struct):
     symbols: list[_Symbol]
 
@@ -138,6 +149,24 @@ def read_markets(body: bytes) -> list[Market]:
         )
         for symbol in info.symbols
     ]
+
+
+def read_weight_limit(body: bytes) -> int | None:
+    """Request weight per minute of an ``exchangeInfo`` answer, None where it states none.
+
+    Raises:
+        Malformed: The body is something else.
+    """
+    try:
+        limits = msgspec.json.decode(body, type=_Limits).rateLimits
+    except _REFUSALS as error:
+        raise Malformed(f"exchangeInfo: {error}") from None
+    by_the_minute = [
+        each.limit
+        for each in limits
+        if (each.rateLimitType, each.interval, each.intervalNum) == ("REQUEST_WEIGHT", "MINUTE", 1)
+    ]
+    return min((limit for limit in by_the_minute if limit > 0), default=None)
 
 
 def read_server_time(body: bytes) -> int:

@@ -1,21 +1,34 @@
 """Asks the exchange over REST: one host after another, within its limits, never in a hurry."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import aiohttp
 
 from services.ingest.clock import ExchangeClock
-from services.ingest.hosts import is_loopback
+from services.ingest.hosts import Turns, is_loopback
 from services.ingest.limits import ordered_pause_s
-from services.ingest.pages import Page, read_markets, read_page, read_server_time
+from services.ingest.pages import (
+    Page,
+    read_markets,
+    read_page,
+    read_server_time,
+    read_weight_limit,
+)
+from services.ingest.skew import Skew
+from services.ingest.weight import Weight
 from shared.malformed import Malformed
 from shared.market import Market
 
+log = logging.getLogger(__name__)
+
 PAGE = 1000  # the most that the exchange gives at once
 _INVALID_SYMBOL = b"-1121"
+# Request weights as the exchange counts them; exchangeInfo tells the limit.
+_WEIGHTS = {"/api/v3/exchangeInfo": 20, "/api/v3/klines": 2}
 # A page has some 200 KB, the list of all markets some 20 MB; what is larger is no answer.
 _LARGEST_BODY = 64 * 1024 * 1024
 
@@ -41,19 +54,35 @@ class _Answer:
     host: str
     body: bytes
     asked_s: float
+    asked_ms: float
+    answered_s: float
 
 
 class Rest:
-    """A client for the market data endpoints; use as an async context manager."""
+    """A client for the market data endpoints; use as an async context manager.
+
+    Attributes:
+        skew: Our clock against the exchange's, as its answers show.
+    """
 
     def __init__(
-        self, hosts: Sequence[str], clock: ExchangeClock, *, timeout_s: float, concurrent: int = 2
+        self,
+        hosts: Sequence[str],
+        clock: ExchangeClock,
+        *,
+        timeout_s: float,
+        concurrent: int = 2,
+        note: Callable[[str, str], None] = lambda _name, _fact: None,
     ) -> None:
-        """Ask ``hosts`` in turn, staying with the one that answers."""
-        self._hosts, self._host = tuple(hosts), 0
+        """Ask ``hosts`` in turn, staying with the one that answers.
+
+        What a person may want to know of the present state is given to ``note`` (name, fact).
+        """
+        self._hosts, self._turns = tuple(hosts), Turns(hosts)
         self._clock, self._timeout_s = clock, timeout_s
         self._turn = asyncio.Semaphore(concurrent)
         self._pause_until = 0.0
+        self._weight, self._note, self.skew = Weight(), note, Skew()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Rest":
@@ -71,7 +100,7 @@ class Rest:
     @property
     def host(self) -> str:
         """The host that is asked next."""
-        return self._hosts[self._host]
+        return self._turns.host
 
     async def server_time(self) -> int:
         """The exchange's clock, ms UTC.
@@ -84,7 +113,9 @@ class Rest:
             server_ms = read_server_time(answer.body)
         except Malformed as error:
             raise self._next_host(answer.host, str(error)) from None
-        self._clock.answered(server_ms, answer.asked_s, time.monotonic())
+        self._clock.answered(server_ms, answer.asked_s, answer.answered_s)
+        round_trip_ms = (answer.answered_s - answer.asked_s) * 1000
+        self.skew.answered(server_ms, answer.asked_ms, round_trip_ms)
         return server_ms
 
     async def page(
@@ -133,29 +164,46 @@ class Rest:
                 raise UnknownSymbol from None
             raise
         try:
+            self._weight.limited(read_weight_limit(answer.body))
             return read_markets(answer.body)
         except Malformed as error:
             raise self._next_host(answer.host, str(error)) from None
 
     async def _get(self, path: str, query: Mapping[str, str]) -> _Answer:
         async with self._turn:
-            # Another request may meanwhile be told to wait longer.
-            while (left_s := self._pause_until - time.monotonic()) > 0:  # noqa: ASYNC110
-                await asyncio.sleep(left_s)
+            await self._until_allowed(_WEIGHTS.get(path, 1))
             if self._session is None:
                 raise RuntimeError("Rest is used outside of its context")
-            host, asked_s = self.host, time.monotonic()
+            host, asked_s, asked_ms = self.host, time.monotonic(), time.time() * 1000
             try:
                 async with self._session.get(
                     host + path, params=query, allow_redirects=False
                 ) as answer:
                     body = await _read(answer.content)
+                    answered_s = time.monotonic()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = str(error) or type(error).__name__
                 raise self._next_host(host, f"cannot be reached ({reason})") from error
+            self._weigh(answer.headers.get("X-MBX-USED-WEIGHT-1M"))
         if answer.status != 200:
             raise self._failure(host, answer.status, body, answer.headers.get("Retry-After"))
-        return _Answer(host, body, asked_s)
+        return _Answer(host, body, asked_s, asked_ms, answered_s)
+
+    async def _until_allowed(self, weight: int) -> None:
+        """Sit out what the exchange ordered, and the minute in which enough was asked."""
+        # Another request may meanwhile be told to wait longer.
+        while (left_s := self._pause_until - time.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left_s)
+        while (left_s := self._weight.pause_s(weight, self._now_ms())) > 0:
+            log.warning("Request weight %s is enough; waiting %.0f s", self._weight, left_s)
+            await asyncio.sleep(left_s)
+
+    def _weigh(self, used: str | None) -> None:
+        self._weight.answered(used, self._now_ms())
+        self._note("rest_weight", str(self._weight))
+
+    def _now_ms(self) -> float | None:
+        return self._clock.now_ms(time.monotonic())
 
     def _failure(self, host: str, status: int, body: bytes, retry_after: str | None) -> Unreachable:
         pause_s = ordered_pause_s(status, retry_after)
@@ -174,9 +222,8 @@ class Rest:
         return _BadRequest(str(failure), body) if status == 400 else failure
 
     def _next_host(self, failed: str, what: str) -> Unreachable:
-        """Ask another host from now on, unless a request beside this one has seen to that."""
-        if failed == self.host:
-            self._host = (self._host + 1) % len(self._hosts)
+        """Ask another host from now on."""
+        self._turns.failed(failed)
         return Unreachable(f"{failed} {what}")
 
 

@@ -11,12 +11,13 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from services.ingest.backfill import Backfill, FeedSettings
 from services.ingest.clock import ExchangeClock
 from services.ingest.frames import KlineFrame
 from services.ingest.inbox import Inbox
+from services.ingest.published import KEPT, Arrival, Published
 from services.ingest.rest import Rest, Unreachable
 from services.ingest.vigil import Vigil
 from shared import keys
@@ -38,6 +39,18 @@ _STREAM_CHECK_S = 10.0
 _PROGRESS_EVERY_S = 2.0
 # The machines behind REST and WebSocket have clocks of their own.
 _SKEW_MS = 10_000
+# Candles by which another process may have been faster.
+_TWIN_LEAD = 10
+
+
+class Observer(Protocol):
+    """Whoever wants to know what is remarkable about one timeframe's candles."""
+
+    def twice(self, timeframe: str, first: Candle | None, second: Candle) -> None:
+        """A candle came again; None if somebody else has put the first into the stream."""
+
+    def came_late(self, timeframe: str, arrival: Arrival) -> None:
+        """An entry came so late that the feed was blind before it."""
 
 
 class TimeframeFeed:
@@ -53,13 +66,14 @@ class TimeframeFeed:
         heartbeat: Heartbeat,
         flawed: Callable[[str, str], None],
         lost: Callable[[str], Awaitable[None]] | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Publish through ``writer``.
 
         Bad input is reported to ``flawed`` (kind, what), and a loss of data in Redis to ``lost``
         (what).
         """
-        self._name, self._interval_ms = settings.timeframe, settings.interval_ms
+        self._name, self.interval_ms = settings.timeframe, settings.interval_ms
         self._key = keys.klines(settings.symbol, settings.timeframe)
         self._rest, self._writer = rest, writer
         self._clock, self._heartbeat, self._flawed = clock, heartbeat, flawed
@@ -68,29 +82,52 @@ class TimeframeFeed:
         self._vigil = Vigil(settings.interval_ms, settings.close_deadline_ms)
         self._inbox, self._look = Inbox(), asyncio.Event()
         self._told_ms = 0
+        self._published, self._observer = Published(settings.blind_after_ms), observer
+        self._moved_s = time.monotonic()
 
     @property
     def crowded(self) -> bool:
         """Whether so much waits that ``room`` should be awaited before the next ``put``."""
         return self._inbox.crowded
 
+    @property
+    def seen_ms(self) -> int | None:
+        """The last boundary in the stream, or at hand without a gap; None while it is empty."""
+        last_ms = self._vigil.last_ms
+        return None if last_ms is None else self._inbox.through(last_ms, self.interval_ms)
+
+    @property
+    def idle_s(self) -> float:
+        """For how long nothing has been added to the stream, as far as is known."""
+        return time.monotonic() - self._moved_s
+
+    async def look(self) -> None:
+        """See where the stream ends by now."""
+        await self._append([])
+
     def put(self, frame: KlineFrame, received_at_ms: int) -> None:
         """Take a closed candle from the WebSocket."""
-        boundary_ms = frame.open_ms + self._interval_ms
+        boundary_ms = frame.open_ms + self.interval_ms
         now_ms = self._clock.now_ms(time.monotonic()) or boundary_ms
-        self._inbox.put(
-            Candle(
-                boundary_ms,
-                frame.open,
-                frame.high,
-                frame.low,
-                frame.close,
-                frame.volume,
-                "ws",
-                max(0, round(now_ms - boundary_ms)),
-                received_at_ms,
-            )
+        candle = Candle(
+            boundary_ms,
+            frame.open,
+            frame.high,
+            frame.low,
+            frame.close,
+            frame.volume,
+            "ws",
+            max(0, round(now_ms - boundary_ms)),
+            received_at_ms,
         )
+        last_ms = self._vigil.last_ms or 0
+        if boundary_ms <= last_ms:
+            self._came_twice([candle])
+            if boundary_ms < last_ms - _TWIN_LEAD * self.interval_ms:
+                self.check_now()  # it may have ended in the future until somebody deleted it
+        elif (first := self._inbox.put(candle)) is not None:
+            self._heartbeat.counters["duplicates"] += 1
+            self._tell_twice(first, candle)
 
     async def room(self) -> None:
         """Wait until less waits; should nothing move, what waits is left to REST."""
@@ -213,6 +250,7 @@ class TimeframeFeed:
             last_ms = self._vigil.last_ms
             batch = await self._backfill.after(last_ms, server_ms)
             candles = self._before_what_waits(batch.candles)
+            self._compare_with_what_waits(batch.candles[len(candles) :])
             more = batch.more and len(candles) == len(batch.candles)
             filled += await self._append_all(candles, begin=last_ms is None)
             if time.monotonic() - said_at > _PROGRESS_EVERY_S:
@@ -223,7 +261,7 @@ class TimeframeFeed:
 
     def _may_be_behind(self, server_ms: int) -> bool:
         last_ms = self._vigil.last_ms
-        return last_ms is None or last_ms + self._interval_ms <= server_ms
+        return last_ms is None or last_ms + self.interval_ms <= server_ms
 
     def _doubt_end(self, last_ms: int) -> None:
         """Ask the exchange for its time, should the stream end far behind what is known of it.
@@ -231,7 +269,7 @@ class TimeframeFeed:
         A little behind it may be by a twin that has heard of a candle sooner.
         """
         now_ms = self._clock.now_ms(time.monotonic())
-        if now_ms is not None and last_ms > now_ms + _SKEW_MS + 10 * self._interval_ms:
+        if now_ms is not None and last_ms > now_ms + _SKEW_MS + _TWIN_LEAD * self.interval_ms:
             self.look_now()
 
     def _explain_end(self, exchange_ms: int) -> None:
@@ -252,6 +290,11 @@ class TimeframeFeed:
         if oldest_ms is None or self._vigil.last_ms is None:  # only REST begins a stream
             return candles
         return [each for each in candles if each.boundary_ms < oldest_ms]
+
+    def _compare_with_what_waits(self, candles: list[Candle]) -> None:
+        for candle in candles[:KEPT]:
+            if (first := self._inbox.waiting(candle.boundary_ms)) is not None:
+                self._tell_twice(first, candle)
 
     def _refuse_the_future(self, server_ms: int, newest_ms: int) -> None:
         """Drop candles that came before ``server_ms`` was asked for and claim to close after it."""
@@ -280,26 +323,44 @@ class TimeframeFeed:
             await asyncio.sleep(_AHEAD_PAUSE_S)
 
     async def _append(self, candles: list[Candle], *, begin: bool = False) -> Appended:
-        done = await self._writer.append(self._name, self._interval_ms, candles, begin=begin)
+        done = await self._writer.append(self._name, self.interval_ms, candles, begin=begin)
         heartbeat, counters = self._heartbeat, self._heartbeat.counters
         if (done.last_ms or 0) < (self._vigil.last_ms or 0):
             done = replace(done, last_ms=await self._end_of_stream())
         if self._vigil.moved(done.last_ms):
             heartbeat.facts[f"last_{self._name}"] = str(done.last_ms or "")
             self._doubt_end(done.last_ms or 0)
-        counters["duplicates"] += done.duplicates
+            self._moved_s = time.monotonic()
+        if done.duplicates:
+            self._came_twice(candles[: done.duplicates])
         if done.appended:
             heartbeat.state = "running"
             new = candles[done.duplicates : done.duplicates + done.appended]
+            self._note_published(new)
             counters[f"candles_{self._name}"] += len(new)
             counters["by_rest"] += sum(candle.source == "rest" for candle in new)
             counters["missing"] += sum(candle.missing for candle in new)
         return done
 
+    def _note_published(self, new: list[Candle]) -> None:
+        arrival = self._published.add(new, self.interval_ms)
+        if arrival is not None and self._observer is not None:
+            self._observer.came_late(self._name, arrival)
+
+    def _came_twice(self, candles: list[Candle]) -> None:
+        """The stream had these before: ours, or somebody else's."""
+        self._heartbeat.counters["duplicates"] += len(candles)
+        for candle in candles[-KEPT:]:
+            self._tell_twice(self._published.known(candle.boundary_ms), candle)
+
+    def _tell_twice(self, first: Candle | None, second: Candle) -> None:
+        if self._observer is not None:
+            self._observer.twice(self._name, first, second)
+
     async def _end_of_stream(self) -> int | None:
         """Where the stream ends that seems to have lost its end; an answer may just come late."""
         last_ms = self._vigil.last_ms or 0
-        now = await self._writer.append(self._name, self._interval_ms, [], begin=False)
+        now = await self._writer.append(self._name, self.interval_ms, [], begin=False)
         if (now.last_ms or 0) < last_ms:
             self._heartbeat.counters["losses"] += 1
             what = f"all {self._name} candles"

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from services.ingest.backfill import FeedSettings
 from services.ingest.clock import ExchangeClock
 from services.ingest.frames import BadFrame, KlineFrame, read_frame
-from services.ingest.pages import Page, Row, read_markets, read_page, read_server_time
+from services.ingest.pages import (
+    Page,
+    Row,
+    read_markets,
+    read_page,
+    read_server_time,
+    read_weight_limit,
+)
 from services.ingest.rest import Unreachable
 from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
@@ -85,7 +92,7 @@ def test_any_message_is_a_frame_or_a_bad_frame(content: object) -> None:
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300) | anything.map(lambda value: json.dumps(value).encode()))
 def test_any_answer_is_usable_or_malformed(body: bytes) -> None:
-    for read in (read_markets, read_server_time):
+    for read in (read_markets, read_server_time, read_weight_limit):
         with suppress(Malformed):
             read(body)
     with suppress(Malformed):

@@ -263,6 +263,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, str]] = [
         "less than close_deadline",
         "",
     ),
+    (
+        "blind before late",
+        {"exchange": {"blind_after_seconds": 2}},
+        "exchange.blind_after_seconds",
+        "less than close_deadline",
+        "",
+    ),
     ("period zero", {"indicators": {"atr_period": 0}}, "indicators.atr_period", "out of range", ""),
     (
         "period negative",

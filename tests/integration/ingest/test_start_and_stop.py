@@ -107,6 +107,18 @@ async def test_a_handshake_told_to_wait_waits(bench: Bench) -> None:
         await process.until_logged("refused the connection (HTTP 429); connecting again in 60.0 s")
 
 
+async def test_half_of_the_exchanges_request_weight_is_never_exceeded(bench: Bench) -> None:
+    async with Exchange(market(1), start_ms=START_MS, weight_limit=60) as exchange:
+        process = await bench.start(bench.config(exchange))
+        await process.until_logged("of 60 in a minute is enough; waiting ")
+        asked = exchange.rest.requests
+        # The market of the configuration (20), and 1 or 2 for the time or a page of candles.
+        assert 5 < asked <= 11
+        assert (await process.terminate())[0] == 0
+        assert exchange.rest.requests == asked
+    assert "limits our request rate" not in process.log
+
+
 def _on(port: int) -> str:
     return f"://127.0.0.1:{port}"
 

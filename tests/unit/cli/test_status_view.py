@@ -118,9 +118,9 @@ def facts(**changes: Any) -> Facts:
     return replace(well, **changes)
 
 
-def with_service(changed: Instance) -> Facts:
+def with_service(changed: Instance, **changes: Any) -> Facts:
     others = [instance(name) for name in SERVICES if name != changed.service]
-    return facts(services=(*others, changed))
+    return facts(services=(*others, changed), **changes)
 
 
 def test_where_nothing_is_wrong_the_verdict_is_healthy() -> None:
@@ -291,7 +291,23 @@ REMARKS = [
         facts(redis=replace(facts().redis, maxmemory_bytes=1, maxmemory_policy="allkeys-lru")),
         "Redis may evict what is needed (maxmemory-policy allkeys-lru): set noeviction",
     ),
+    (
+        with_service(instance("ingest", facts={"clock_skew_ms": "-3400"}), max_clock_skew_ms=2000),
+        "the clock of box is 3.4 s behind the exchange's: set it by NTP (timedatectl set-ntp true)",
+    ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("skew", "most_ms"), [("1999", 2000), ("-1999", 2000), ("9999", None), ("noon", 2000)]
+)
+def test_a_clock_that_is_right_or_not_compared_is_no_remark(
+    skew: str, most_ms: float | None
+) -> None:
+    found = with_service(
+        instance("ingest", facts={"clock_skew_ms": skew}), max_clock_skew_ms=most_ms
+    )
+    assert judge(found) == Verdict(())
 
 
 @pytest.mark.parametrize(("found", "remark"), REMARKS, ids=[remark for _, remark in REMARKS])
@@ -459,7 +475,11 @@ def test_json_has_the_same_names_whether_redis_answers_or_not() -> None:
     found = json.loads(json.dumps(document(facts(), judge(facts()))))
     verdict = Verdict((Problem("Redis is away", "start it"),))
     nothing = unreachable_document(NOW, "BTC/USDT", "redis://db:6379/0", verdict)
-    assert set(nothing) == set(found) - {"min_confidence", "beat_interval_ms"}
+    assert set(nothing) == set(found) - {
+        "min_confidence",
+        "beat_interval_ms",
+        "max_clock_skew_ms",
+    }
     assert (nothing["redis"]["reachable"], found["redis"]["reachable"]) == (False, True)
     assert nothing["problems"] == [{"what": "Redis is away", "remedy": "start it"}]
     assert found["candles"][0]["last_close_ms"] == BOUNDARY

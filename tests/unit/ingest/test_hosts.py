@@ -1,8 +1,8 @@
-"""Only this machine itself is reached without the environment's proxies."""
+"""Hosts take turns; only this machine is reached without the environment's proxies."""
 
 import pytest
 
-from services.ingest.hosts import is_loopback
+from services.ingest.hosts import Turns, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,14 @@ from services.ingest.hosts import is_loopback
 )
 def test_loopback(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
+
+
+def test_hosts_take_turns_when_one_fails_and_one_failure_counts_once() -> None:
+    turns = Turns(("a", "b", "c"))
+    assert turns.host == "a"
+    turns.failed("a")
+    turns.failed("a")  # asked beside the other, and failed too
+    assert turns.host == "b"
+    turns.failed("b")
+    turns.failed("c")
+    assert turns.host == "a"

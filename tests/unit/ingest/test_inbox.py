@@ -25,10 +25,19 @@ def test_candles_are_in_the_order_of_their_boundaries() -> None:
     assert order(filled(3, 1, 2, 5, 4)) == [1, 2, 3, 4, 5]
 
 
-def test_of_two_for_one_boundary_the_first_comes_first() -> None:
+def test_of_two_for_one_boundary_the_first_stays_and_is_told() -> None:
     inbox = filled(1, 3)
-    inbox.put(candle(1, close=2.5))
-    assert [each.close for each in inbox.first(3)] == [2.0, 2.5, 2.0]
+    assert inbox.put(candle(2)) is None
+    assert inbox.put(candle(1, close=2.5)) == candle(1)
+    assert inbox.put(candle(3)) == candle(3)
+    assert [each.close for each in inbox.first(9)] == [2.0, 2.0, 2.0]
+
+
+def test_what_waits_without_a_gap_after_the_end_of_the_stream_is_seen() -> None:
+    assert filled(20, 30, 40, 60).through(10, 10) == 40
+    assert filled(30, 40).through(10, 10) == 10
+    assert filled().through(10, 10) == 10
+    assert filled(5, 10, 20).through(10, 10) == 20
 
 
 def test_looking_takes_nothing_away() -> None:

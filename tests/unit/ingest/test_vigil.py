@@ -87,6 +87,31 @@ def test_a_reconnect_looks_at_once_and_once(vigil: Vigil) -> None:
     assert left(vigil) == 63.0
 
 
+def test_hours_without_any_socket_ask_for_each_candle_once_and_at_its_deadline() -> None:
+    vigil, now_s, asked = Vigil(MINUTE, deadline_ms=3000), 0.0, []
+    vigil.moved(T)
+    for _ in range(12 * 60):
+        now_s += vigil.seconds_left(now_s, T + now_s * 1000, 0)
+        asked.append(now_s)
+        vigil.asked(now_s)
+        vigil.moved(T + len(asked) * MINUTE)
+    assert asked == pytest.approx([60.0 * (n + 1) + 3 for n in range(12 * 60)])
+
+
+def test_a_minute_in_which_rest_fails_does_not_delay_the_next_ones() -> None:
+    vigil, now_s, late = Vigil(MINUTE, deadline_ms=3000), 0.0, []
+    vigil.moved(T)
+    for number in range(1, 200):
+        failures = 5 if number % 10 == 0 else 0
+        for attempt in range(failures + 1):
+            now_s += max(0.0, vigil.seconds_left(now_s, T + now_s * 1000, 0))
+            vigil.asked(now_s)
+            if attempt == failures:
+                vigil.moved(T + number * MINUTE)
+        late.append(round(now_s - 60 * number, 6))
+    assert set(late) == {3.0, 3 + 0.5 + 1 + 2 + 4 + 8}
+
+
 def test_many_reconnects_do_not_postpone_the_deadline(vigil: Vigil) -> None:
     for now_s in range(20):
         vigil.look_now()
