@@ -22,7 +22,7 @@ from shared.settings import PREFIX, SECRET_NAMES, Settings, load_settings
 _ALL_HISTORY = 100_000_000
 KEPT = 1_000_000
 # The largest value that the setting takes.
-_MOST_BLIND_S = 86_400.0
+_MOST_BLIND_S = 2_592_000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def simulated(
 
 
 def _blind_after(settings: Settings, outside: Sequence[str]) -> float:
-    """In market time what the setting is in ours, at most a day: also where the market races."""
+    """In market time what the setting is in ours; at full speed, what never comes."""
     pace = outside[outside.index("--speed") + 1] if "--speed" in outside else "max"
     speed = _MOST_BLIND_S if pace == "max" else float(pace)
     return min(_MOST_BLIND_S, settings.exchange.blind_after_seconds * speed)

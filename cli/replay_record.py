@@ -115,11 +115,16 @@ def join_deliveries(
             _next(of_signals[_bare(message["text"])]),
             message["received_at_ns"],
             str(message["message_id"]),
-            _next(of_events[message["text"]]),
+            _next(of_events[message["text"]]) or _lost_event(message["text"]),
         )
         for message in received["telegram"]
     ]
     return emails + telegrams
+
+
+def _lost_event(text: str) -> str:
+    """A name for an event that Redis has lost since, empty if the message tells of none."""
+    return "lost since" if event_message.is_telegram_text(text) else ""
 
 
 def _bare(text: str) -> str:

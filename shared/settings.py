@@ -315,7 +315,7 @@ class Exchange(Section):
     silence_seconds: Seconds = Field(
         default=30.0, description="Seconds without any frame before a connection is replaced."
     )
-    blind_after_seconds: Seconds = Field(
+    blind_after_seconds: Annotated[float, Field(gt=0, le=2_592_000)] = Field(
         default=60.0,
         description="Seconds by which a candle is overdue, by the exchange's clock, when the feed "
         "is told to be blind; at least close_deadline_seconds.",

@@ -33,6 +33,11 @@ def telegram_text(event: Event) -> str:
     return f"{_light(event)} {event.sentence}\n\n{utc(event.at_ms)}"
 
 
+def is_telegram_text(text: str) -> bool:
+    """Whether the message tells of an event."""
+    return text.startswith((_TROUBLE, _OVER))
+
+
 def _light(event: Event) -> str:
     return _OVER if event.ends else _TROUBLE
 
