@@ -293,9 +293,12 @@ class RedisAccess:
 
         Reads may succeed while writes fail, and one node of a cluster while another is away.
         """
-        if trouble not in self._told:
+        kind, reached, _ = trouble.partition("cannot be reached (")
+        if not reached:
+            kind = trouble
+        if kind not in self._told:  # a lost connection has many causes, one after another
             log.error("%s; waiting", trouble)
-            self._told.add(trouble)
+            self._told.add(kind)
 
     async def value(self, key: str) -> bytes | None:
         """The string at ``key``, patiently; None also where something else is."""

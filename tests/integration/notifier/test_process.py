@@ -105,10 +105,10 @@ async def test_a_notifier_that_stood_still_does_not_send_what_another_has_taken(
     async with RedisProxy(redis_url) as proxy:
         frozen = await bench.start(bench.config(**sections, redis={"url": proxy.url}))
         await frozen.until_logged("reading as")
-        proxy.delay(1.0, commands=["MGET"])  # it asks who has the signal already
+        proxy.delay(1.0, commands=["EXISTS"])  # it asks who has the signal already
         signal_sent = fresh_signal()
         await bench.emit(signal_sent)
-        await wait_until(lambda: proxy.hit["MGET"], "the question")
+        await wait_until(lambda: proxy.hit["EXISTS"], "the question")
         frozen.child.send_signal(signal.SIGSTOP)
         await bench.start(bench.config(**sections), instance="2")
         await bench.until_settled("email", 1, IMPORT_S)
