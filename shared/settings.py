@@ -313,7 +313,9 @@ class Exchange(Section):
         "missing; at least close_deadline_seconds.",
     )
     silence_seconds: Seconds = Field(
-        default=30.0, description="Seconds without any frame before a connection is replaced."
+        default=30.0,
+        description="Seconds without market data before a connection is given up, or without one "
+        "of its streams before it is replaced.",
     )
     blind_after_seconds: Annotated[float, Field(gt=0, le=2_592_000)] = Field(
         default=60.0,

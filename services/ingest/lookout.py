@@ -109,9 +109,9 @@ class Lookout:
         if trouble is not None:
             await self._end_if_over(trouble)
         elif suspect:
-            lapse = worst(await self._confirmed(arrivals))
-            if lapse is not None:
-                await self._begin(lapse)
+            lapses = await self._confirmed(arrivals)
+            if lapses:
+                await self._begin(await self._widened(lapses))
 
     def _overdue(self) -> list[Lapse]:
         """As far as we know."""
@@ -159,6 +159,22 @@ class Lookout:
         if before is None or too_soon or not lapsed(candle, before, self._blind_after_ms):
             return []
         return [Lapse(name, since_ms, candle.boundary_ms)]
+
+    async def _widened(self, lapses: list[Lapse]) -> Lapse:
+        """The most overdue of ``lapses``, and of those that another process has just refilled."""
+        since_ms = min(lapse.since_ms for lapse in lapses)
+        refilled = [await self._first_refilled(name, since_ms) for name in self._feeds]
+        return worst([*lapses, *(lapse for lapse in refilled if lapse is not None)])
+
+    async def _first_refilled(self, name: str, since_ms: int) -> Lapse | None:
+        """The first lapse from ``since_ms`` on that the stream itself shows."""
+        interval_ms, before = self._feeds[name].interval_ms, None
+        async for page in self._reader.after(name, since_ms - interval_ms):
+            for candle in page:
+                if before is not None and lapsed(candle, before, self._blind_after_ms):
+                    return Lapse(name, candle.boundary_ms - interval_ms, candle.boundary_ms)
+                before = candle
+        return None
 
     async def _begin(self, lapse: Lapse) -> None:
         trouble = Trouble("blind", lapse.since_ms)

@@ -69,9 +69,9 @@ def overdue(
     return lapses
 
 
-def worst(lapses: Iterable[Lapse]) -> Lapse | None:
-    """The most overdue one."""
-    return min(lapses, key=lambda lapse: lapse.next_ms, default=None)
+def worst(lapses: Iterable[Lapse]) -> Lapse:
+    """The most overdue one; there is at least one."""
+    return min(lapses, key=lambda lapse: lapse.next_ms)
 
 
 class Sight:

@@ -53,7 +53,6 @@ def test_a_stream_that_is_being_filled_is_not_overdue_until_it_stands_still() ->
 def test_the_most_overdue_timeframe_speaks_for_all() -> None:
     five, one = Lapse("5m", T, T + 5 * MINUTE), Lapse("1m", T + MINUTE, T + 2 * MINUTE)
     assert worst([five, one]) == one
-    assert worst([]) is None
 
 
 def look(sight: Sight, now_s: float, *, well: bool, by_socket: bool = True) -> float | None:
