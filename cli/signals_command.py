@@ -248,6 +248,8 @@ def _lines(listed: Listed, tick: str) -> Iterator[str]:
     lacking = [name.replace("_", " ") for name in FACTORS if name not in signal.factors]
     if lacking:
         words.append(f"without {', '.join(lacking)}")
+    if signal.quality.candles and not signal.quality.complete:
+        words.append(signal.quality.text)
     sent = [told(each, tick) for each in listed.deliveries]
     if all(each.state == "stale" for each in listed.deliveries):
         sent = ["not sent: stale"]
@@ -297,6 +299,7 @@ def _entry(listed: Listed) -> dict[str, Any]:
         "side": str(signal.side),
         "bias": str(signal.bias),
         "factors": list(signal.factors),
+        "quality": signal.quality.text,
         "deliveries": [asdict(each) for each in listed.deliveries],
     }
 

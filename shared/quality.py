@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from shared.candle import Candle
 from shared.decimals import whole
 
+# An EMA's seed weighs e^-10 after so many periods.
+WARM_UP_PERIODS = 5
 # How a candle came, as a snapshot holds it: one byte each.
 IN_TIME, BY_REST, LATE, MISSING = range(4)
 

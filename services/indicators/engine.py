@@ -17,13 +17,11 @@ from shared.candle import Candle
 from shared.entry_id import order, readable
 from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
-from shared.quality import Quality, WarmUp
+from shared.quality import WARM_UP_PERIODS, Quality, WarmUp
 from shared.times import LATEST_MS
 
 FORMAT = 4
 
-# An EMA's seed weighs e^-10 after so many periods.
-_WARM_UP_PERIODS = 5
 # Larger than a day's turnover at the largest prices and volumes that candles may have.
 _LARGEST_STATE = 1e100
 
@@ -67,7 +65,7 @@ class Plan:
     def warm_up(self) -> int:
         """Candles after which indicators have forgotten how they were seeded."""
         periods = self.ema_slow, self.ema_trend, self.rsi_period, self.atr_period
-        return _WARM_UP_PERIODS * max(*periods, self.volume_ma_period)
+        return WARM_UP_PERIODS * max(*periods, self.volume_ma_period)
 
     @property
     def parameters(self) -> str:

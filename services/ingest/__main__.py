@@ -24,6 +24,7 @@ from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
 from shared.market import Market
+from shared.quality import WARM_UP_PERIODS
 from shared.redis_access import RedisAccess, flat
 from shared.roll_call import RollCall
 from shared.runtime import start_service
@@ -36,8 +37,6 @@ log = logging.getLogger(__name__)
 SERVICE = "ingest"
 _SAY_AGAIN_AFTER_S = 60.0
 _TELL_AGAIN_S = 10.0
-# An EMA's seed weighs e^-10 after so many periods.
-_WARM_UP_PERIODS = 5
 
 
 class Ingest:
@@ -250,7 +249,7 @@ def _history_candles(settings: Settings) -> int:
         periods.rsi_period,
         periods.volume_ma_period,
     )
-    return max(settings.exchange.history_candles, _WARM_UP_PERIODS * longest)
+    return max(settings.exchange.history_candles, WARM_UP_PERIODS * longest)
 
 
 async def serve(settings: Settings, instance: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from cli.signals_command import Delivery, Listed, _Group, _tick, delivery, document, text, told
 from cli.status_view import WIDTH
+from shared.quality import Quality
 from shared.trade_signal import FACTORS, Signal, example_signal
 
 ENTRY = b"1762094100500-1"
@@ -80,6 +81,14 @@ def test_signals_are_listed_with_numbers_and_deliveries() -> None:
         "                         not on record",
     ]
     assert max(map(len, text(found, tick="ok").splitlines())) <= WIDTH
+
+
+def test_how_the_data_came_is_listed_unless_all_came_in_time() -> None:
+    holey = listed(example(quality=Quality(500, by_rest=3)), "delivered", "delivered")
+    whole = listed(example(), "delivered", "delivered")
+    assert "5/5 factors, 3 by REST of the last 500 candles; email" in text([holey], tick="✓")
+    assert "candles" not in text([whole], tick="✓")
+    assert document([holey])["signals"][0]["quality"] == "3 by REST of the last 500 candles"
 
 
 def test_where_there_is_no_signal_it_says_where_to_look() -> None:
