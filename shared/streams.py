@@ -208,6 +208,10 @@ class SignalsWriter:
             cast("Literal['emitted', 'suppressed', 'duplicate', 'advanced', 'lost']", status), what
         )
 
+    def continue_after(self, entry_id: str) -> None:
+        """Take it that ``entry_id`` is the cursor in Redis: should it be gone, that is a loss."""
+        self._cursor = entry_id
+
     async def go_back(self, entry_id: str) -> None:
         """Make ``entry_id`` the last judged entry."""
         await self._access.patiently(

@@ -71,6 +71,7 @@ class Worker:
         if stored and not readable(stored):
             key = keys.cursor(symbol)
             log.error("%s holds %.80r, which is no position; judging all again", key, stored)
+        self._writer.continue_after(readable(stored))
         log.info("evaluating after %s", self._position)
         stream = keys.indicators(symbol)
         while True:

@@ -3,6 +3,7 @@
 The workers are the services' own; candles come again as ingest brings them after a loss.
 """
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -25,6 +26,7 @@ from tests.integration.shared.bench import (
     judging,
     market,
     publish,
+    publish_entries,
     signal_ids,
     stored,
     until_position,
@@ -142,6 +144,22 @@ async def test_a_loss_heals(
         await wait_until(lambda: _as_many(redis, len(whole.signals)), "all signals")
         await wait_until(lambda: _entries(redis, len(whole.entries)), "all entries")
     await check(redis)
+
+
+async def test_what_is_lost_before_a_detectors_first_entry_is_judged_again(
+    redis: Redis, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    half, whole = until(0.5), market(MINUTES)
+    await publish_entries(redis, half.entries)
+    async with judging(url):
+        await until_judged(redis, half)
+    caplog.set_level(logging.INFO)
+    async with judging(url):
+        await wait_until(lambda: f"evaluating after {half.entries[-1].entry_id}" in caplog.text)
+        await redis.flushall()
+        await publish_entries(redis, whole.entries)
+        await until_judged(redis, whole)
+    assert await signal_ids(redis) == whole.signals
 
 
 async def test_a_loss_is_told_once_however_many_notice(
