@@ -176,10 +176,14 @@ class Operator:
         """Empty Redis, and wait until all is there again: see ``cli.chaos_plan``."""
         access, market = self._pipeline.access, self._pipeline.settings.exchange.market
         before = await access.field(keys.progress(market), "detector") or ""
+        signals = await access.patiently(lambda: access.client.xlen(keys.SIGNALS))
         self.recorded_ms |= await read_ledger(access)
         await access.client.flushall()
         async with asyncio.timeout(_RESTORED_S):
             while (await access.field(keys.progress(market), "detector") or "") < before:
+                await asyncio.sleep(_POLL_S)
+            # A detector that was in the middle of it tells its old position once more.
+            while await access.patiently(lambda: access.client.xlen(keys.SIGNALS)) < signals:
                 await asyncio.sleep(_POLL_S)
             while await undelivered(access):
                 await asyncio.sleep(_POLL_S)
