@@ -8,7 +8,9 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 
+from services.notifier.background import in_background
 from services.notifier.channels import Channel
 from services.notifier.consumer import consumer_name
 from services.notifier.delivery import Delivery, Postman
@@ -94,7 +96,7 @@ async def serve(settings: Settings, instance: str) -> None:
 
 async def _serve_channel(name: str, postman: Postman) -> None:
     # In a thread, because an import that takes seconds would hold up everybody else.
-    channel = await asyncio.to_thread(_OPENERS[name], postman.settings)
+    channel = await in_background(partial(_OPENERS[name], postman.settings))
     log.info("%s: %d recipient(s), reading as %s", name, len(channel.recipients), postman.consumer)
     try:
         async with asyncio.TaskGroup() as group:
