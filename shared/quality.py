@@ -12,7 +12,7 @@ from shared.candle import Candle
 from shared.decimals import whole
 
 # An EMA's seed weighs e^-10 after so many periods.
-WARM_UP_PERIODS = 5
+_WARM_UP_PERIODS = 5
 # How a candle came, as a snapshot holds it: one byte each.
 IN_TIME, BY_REST, LATE, MISSING = range(4)
 
@@ -88,6 +88,11 @@ def read_quality(fields: Mapping[str, str]) -> Quality:
     if min(counts) < 0 or sum(counts[1:]) > counts[0]:
         raise ValueError(f"the counts of the warm-up are {counts}")
     return Quality(*counts)
+
+
+def warm_up_candles(*periods: int) -> int:
+    """Candles after which indicators of these periods have forgotten how they were seeded."""
+    return _WARM_UP_PERIODS * max(periods)
 
 
 class WarmUp:

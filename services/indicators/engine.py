@@ -17,7 +17,7 @@ from shared.candle import Candle
 from shared.entry_id import order, readable
 from shared.indicators_entry import IndicatorsEntry
 from shared.malformed import Malformed
-from shared.quality import WARM_UP_PERIODS, Quality, WarmUp
+from shared.quality import Quality, WarmUp, warm_up_candles
 from shared.times import LATEST_MS
 
 FORMAT = 4
@@ -65,7 +65,7 @@ class Plan:
     def warm_up(self) -> int:
         """Candles after which indicators have forgotten how they were seeded."""
         periods = self.ema_slow, self.ema_trend, self.rsi_period, self.atr_period
-        return WARM_UP_PERIODS * max(*periods, self.volume_ma_period)
+        return warm_up_candles(*periods, self.volume_ma_period)
 
     @property
     def parameters(self) -> str:

@@ -24,7 +24,7 @@ from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
 from shared.market import Market
-from shared.quality import WARM_UP_PERIODS
+from shared.quality import warm_up_candles
 from shared.redis_access import RedisAccess, flat
 from shared.roll_call import RollCall
 from shared.runtime import start_service
@@ -242,14 +242,14 @@ class Ingest:
 def _history_candles(settings: Settings) -> int:
     """Enough for each indicator to have forgotten how it was seeded."""
     periods = settings.indicators
-    longest = max(
+    warm_up = warm_up_candles(
         periods.ema_slow,
         periods.ema_trend,
         periods.atr_period,
         periods.rsi_period,
         periods.volume_ma_period,
     )
-    return max(settings.exchange.history_candles, WARM_UP_PERIODS * longest)
+    return max(settings.exchange.history_candles, warm_up)
 
 
 async def serve(settings: Settings, instance: str) -> None:
