@@ -247,7 +247,7 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 def _up(chosen: argparse.Namespace) -> int:
     from cli import up_command  # noqa: PLC0415
-    from shared.settings import find_config, load_settings  # noqa: PLC0415
+    from shared.configuration import find_config, load_settings  # noqa: PLC0415
 
     path = find_config(chosen.config)
     return up_command.run(load_settings(path), path)
@@ -312,7 +312,7 @@ def _settings_of_a_running_scanner(config: Path | None) -> "Settings":
     """The settings; without redis.url, with the address of the Redis that ``up`` runs."""
     from cli.embedded_redis import running_url  # noqa: PLC0415
     from cli.up_command import REDIS_URL_VARIABLE, redis_directory  # noqa: PLC0415
-    from shared.settings import find_config, load_settings  # noqa: PLC0415
+    from shared.configuration import find_config, load_settings  # noqa: PLC0415
 
     path = find_config(config)
     settings = load_settings(path)

@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shared.config_errors import ConfigError
-from shared.settings import Settings, find_config, load_settings
+from shared.configuration import find_config, load_settings
+from shared.settings import Settings
 
 EXIT_FAULTY = 2
 _DEFAULTS = "no configuration file; defaults and environment apply"

@@ -15,8 +15,9 @@ from typing import Any
 from cli.embedded_redis import RedisServer, running_redis
 from cli.outside_process import OutsideProcess, outside_process
 from cli.supervisor import HEALTHY_S, SERVICES, Supervisor, services
+from shared.configuration import PREFIX, SECRET_NAMES, load_settings
 from shared.redis_access import RedisAccess
-from shared.settings import PREFIX, SECRET_NAMES, Settings, load_settings
+from shared.settings import Settings
 
 # Everything: the exchange begins where its candles begin.
 _ALL_HISTORY = 100_000_000

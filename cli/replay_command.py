@@ -24,8 +24,9 @@ from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
 from cli.replay_record import account, deliveries_csv, signals_csv
 from cli.supervisor import run_until_signalled
 from shared import keys
+from shared.configuration import load_settings
 from shared.redis_access import RedisAccess
-from shared.settings import Settings, load_settings
+from shared.settings import Settings
 
 TARGETS = {
     "candles_per_second": ">= 5000",

@@ -28,12 +28,12 @@ from services.notifier.sources import Alert
 from services.notifier.wording import Wording
 from shared.candle import Candle, read_candle
 from shared.config_errors import ConfigError
+from shared.configuration import load_settings
 from shared.entry_id import order
 from shared.event import read_event
 from shared.indicators_entry import read_indicators
 from shared.malformed import Malformed
 from shared.market import read_market
-from shared.settings import load_settings
 from shared.times import utc
 from shared.trade_signal import example_signal, read_signal
 

@@ -17,8 +17,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from shared.configuration import ConfigError, load_settings
 from shared.log import set_up
-from shared.settings import ConfigError, Settings, load_settings
+from shared.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -1,18 +1,14 @@
-"""The settings: every key, its type, its unit, its default, and how they are found and loaded.
+"""The settings: every key, its type, its unit, its default.
 
-The environment wins over secret files, and these over the configuration file. Each section is
-checked by itself and the relations between keys after that, so that one start shows every fault.
-``Settings()`` alone reads nothing: it is the defaults. ``load_settings`` reads.
+Each section is checked by itself and the relations between keys after that, so that one start shows
+every fault. ``Settings()`` alone reads nothing: it is the defaults. ``shared.configuration`` reads.
 """
 
-import json
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self, cast
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
@@ -23,18 +19,15 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from shared import config_errors as errors
 from shared import timeframe
-from shared.config_errors import ConfigError, Fault, Wrong
+from shared.config_errors import Wrong
 from shared.redis_address import SCHEMES, BadAddress, names_several, read_address
 
 __all__ = [
-    "ConfigError",
     "Exchange",
     "Health",
     "Indicators",
@@ -46,28 +39,10 @@ __all__ = [
     "Smtp",
     "Streams",
     "Telegram",
-    "find_config",
-    "load_settings",
 ]
 
 EMBEDDED_REDIS_URL = "redis://127.0.0.1:6379/0"
 MASK = "********"
-
-PREFIX = "BTC_SCANNER__"
-CONFIG_VARIABLE = "BTC_SCANNER_CONFIG"
-LOCAL_CONFIG = Path("config.json")
-SYSTEM_CONFIG = Path("/etc/btc-scanner/config.json")
-DOCKER_SECRETS = Path("/run/secrets")
-# Each is the name of an environment variable, and in small letters that of a secret file.
-SECRET_NAMES = MappingProxyType(
-    {
-        "SMTP_PASSWORD": ("smtp", "password"),
-        "TELEGRAM_BOT_TOKEN": ("telegram", "bot_token"),
-        "TELEGRAM_CHAT_ID": ("telegram", "chat_id"),
-    }
-)
-# A configuration is a page; whatever is larger is another file by mistake.
-MAX_FILE_BYTES = 1_000_000
 
 
 # --- the forms of single values ---------------------------------------------------------------
@@ -559,7 +534,7 @@ class Logging(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class _Clash:
+class Clash:
     """Keys that are right by themselves and wrong together; reported at the first."""
 
     paths: tuple[str, ...]
@@ -600,7 +575,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for clash in _clashes(self):
+        for clash in clashes(self):
             raise Wrong(f"{clash.paths[0]}: {clash.what}", clash.remedy, clash.near)
         return self
 
@@ -658,7 +633,7 @@ def _plain(value: object, *, reveal: bool) -> object:
 # --- relations between keys -------------------------------------------------------------------
 
 
-def _clashes(settings: Settings) -> Iterator[_Clash]:
+def clashes(settings: Settings) -> Iterator[Clash]:
     """Everything that is wrong between keys which are each right."""
     yield from _rule_clashes(settings)
     for name in settings.exchange.timeframes:
@@ -672,16 +647,16 @@ def _clashes(settings: Settings) -> Iterator[_Clash]:
         yield from _telegram_clashes(settings.telegram)
 
 
-def _rule_clashes(settings: Settings) -> Iterator[_Clash]:
+def _rule_clashes(settings: Settings) -> Iterator[Clash]:
     rules, periods = settings.signal_rules, settings.indicators
     if rules.rsi_min >= rules.rsi_max:
-        yield _Clash(
+        yield Clash(
             ("signal_rules.rsi_min", "signal_rules.rsi_max"),
             f"{rules.rsi_min:g} is not less than rsi_max {rules.rsi_max:g}",
             "lower rsi_min or raise rsi_max; the defaults are 30 and 70",
         )
     if periods.ema_fast >= periods.ema_slow:
-        yield _Clash(
+        yield Clash(
             ("indicators.ema_fast", "indicators.ema_slow"),
             f"{periods.ema_fast} is not less than ema_slow {periods.ema_slow}",
             "lower ema_fast or raise ema_slow; the defaults are 9 and 21",
@@ -704,11 +679,11 @@ _USUAL_TREND = {
 }
 
 
-def _trend_clash(name: str, trends: Mapping[str, str]) -> Iterator[_Clash]:
+def _trend_clash(name: str, trends: Mapping[str, str]) -> Iterator[Clash]:
     paths = ("signal_rules.trend_timeframes", "exchange.timeframes")
     usual = _USUAL_TREND.get(name)
     if usual is None:
-        yield _Clash(
+        yield Clash(
             ("exchange.timeframes", "signal_rules.trend_timeframes"),
             f"{name} has no longer timeframe to take its trend from",
             f"remove {name}; it can be the trend of a shorter one",
@@ -716,7 +691,7 @@ def _trend_clash(name: str, trends: Mapping[str, str]) -> Iterator[_Clash]:
         return
     trend = trends.get(name)
     if trend is None:
-        yield _Clash(
+        yield Clash(
             paths,
             f"names no trend timeframe for {name}, which is in exchange.timeframes",
             f'add "{name}": "{usual}"',
@@ -724,17 +699,17 @@ def _trend_clash(name: str, trends: Mapping[str, str]) -> Iterator[_Clash]:
         return
     own_ms, trend_ms = timeframe.interval_ms(name), timeframe.interval_ms(trend)
     if trend_ms <= own_ms or trend_ms % own_ms:
-        yield _Clash(
+        yield Clash(
             paths,
             f"{trend} is not longer than {name} and a multiple of it",
             f'for example "{name}": "{usual}"',
         )
 
 
-def _stream_clashes(settings: Settings) -> Iterator[_Clash]:
+def _stream_clashes(settings: Settings) -> Iterator[Clash]:
     streams = settings.streams
     if streams.max_lead >= streams.klines_maxlen:
-        yield _Clash(
+        yield Clash(
             ("streams.max_lead", "streams.klines_maxlen"),
             f"{streams.max_lead} is not less than klines_maxlen {streams.klines_maxlen}: "
             "candles would be trimmed before they are read",
@@ -742,7 +717,7 @@ def _stream_clashes(settings: Settings) -> Iterator[_Clash]:
         )
     longest = max(settings.indicators.model_dump().values())
     if streams.klines_maxlen <= longest:
-        yield _Clash(
+        yield Clash(
             ("streams.klines_maxlen", *(f"indicators.{key}" for key in Indicators.model_fields)),
             f"{streams.klines_maxlen} is not more than the longest period, {longest}",
             "raise it",
@@ -752,7 +727,7 @@ def _stream_clashes(settings: Settings) -> Iterator[_Clash]:
         return  # reported elsewhere; without it the feed is not known
     per_minute = sum(60_000 / timeframe.interval_ms(name) for name in settings.feed_timeframes)
     if streams.max_lead * per_minute >= streams.indicators_maxlen:
-        yield _Clash(
+        yield Clash(
             (
                 "streams.max_lead",
                 "streams.indicators_maxlen",
@@ -765,29 +740,29 @@ def _stream_clashes(settings: Settings) -> Iterator[_Clash]:
         )
 
 
-def _deadline_clashes(settings: Settings) -> Iterator[_Clash]:
+def _deadline_clashes(settings: Settings) -> Iterator[Clash]:
     feed = settings.exchange
     for name in ("missing_after_seconds", "blind_after_seconds"):
         seconds: float = getattr(feed, name)
         if seconds < feed.close_deadline_seconds:
-            yield _Clash(
+            yield Clash(
                 (f"exchange.{name}", "exchange.close_deadline_seconds"),
                 f"{seconds:g} is less than close_deadline_seconds {feed.close_deadline_seconds:g}",
                 f"raise {name}",
             )
 
 
-def _time_clashes(settings: Settings) -> Iterator[_Clash]:
+def _time_clashes(settings: Settings) -> Iterator[Clash]:
     notifier, health = settings.notifier, settings.health
     if notifier.retry_base_seconds > notifier.retry_max_seconds:
-        yield _Clash(
+        yield Clash(
             ("notifier.retry_base_seconds", "notifier.retry_max_seconds"),
             f"{notifier.retry_base_seconds:g} is more than retry_max_seconds "
             f"{notifier.retry_max_seconds:g}",
             "lower it",
         )
     if health.ttl_seconds <= health.interval_seconds:
-        yield _Clash(
+        yield Clash(
             ("health.ttl_seconds", "health.interval_seconds"),
             f"{health.ttl_seconds:g} is not more than interval_seconds "
             f"{health.interval_seconds:g}: a live service would seem dead",
@@ -800,7 +775,7 @@ def _time_clashes(settings: Settings) -> Iterator[_Clash]:
         timeouts["telegram"] = settings.telegram.timeout_seconds
     for channel, timeout in timeouts.items():
         if notifier.claim_idle_seconds <= timeout:
-            yield _Clash(
+            yield Clash(
                 ("notifier.claim_idle_seconds", f"{channel}.timeout_seconds"),
                 f"{notifier.claim_idle_seconds:g} is not more than {channel}.timeout_seconds "
                 f"{timeout:g}: an alert would be taken over while it is being sent",
@@ -808,311 +783,45 @@ def _time_clashes(settings: Settings) -> Iterator[_Clash]:
             )
 
 
-def _smtp_clashes(smtp: Smtp) -> Iterator[_Clash]:
+def _smtp_clashes(smtp: Smtp) -> Iterator[Clash]:
     if smtp.user and not smtp.password:
-        yield _Clash(
+        yield Clash(
             ("smtp.password", "smtp.user"),
             "is missing while smtp.user is set",
             "set the environment variable SMTP_PASSWORD, or remove user for a server without login",
         )
     if smtp.password and not smtp.user:
-        yield _Clash(
+        yield Clash(
             ("smtp.user", "smtp.password"),
             "is missing while smtp.password is set",
             "set the login name, or remove the password",
         )
 
 
-def _telegram_clashes(telegram: Telegram) -> Iterator[_Clash]:
+def _telegram_clashes(telegram: Telegram) -> Iterator[Clash]:
     token = telegram.bot_token.get_secret_value()
     if not token:
-        yield _Clash(
+        yield Clash(
             ("telegram.bot_token",),
             "is missing while telegram.enabled is true",
             "set the environment variable TELEGRAM_BOT_TOKEN, or enabled to false",
         )
     elif not re.fullmatch(r"[0-9]+:[A-Za-z0-9_-]+", token):
-        yield _Clash(
+        yield Clash(
             ("telegram.bot_token",),
             "is not of the form of a bot token, digits:letters",
             "copy it whole from @BotFather",
         )
     if not telegram.chat_id:
-        yield _Clash(
+        yield Clash(
             ("telegram.chat_id",),
             "is missing while telegram.enabled is true",
             "set it to the number of the chat, or to @channelname; or enabled to false",
         )
     for chat in telegram.chat_id:
         if not re.fullmatch(r"-?[1-9][0-9]{0,18}|@[A-Za-z][A-Za-z0-9_]{2,}", chat):
-            yield _Clash(
+            yield Clash(
                 ("telegram.chat_id",),
                 "is not a chat",
                 "give the number of the chat (negative for groups), or @channelname",
             )
-
-
-# --- finding and reading ----------------------------------------------------------------------
-
-
-def find_config(
-    config: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Path | None:
-    """The file to load: ``config``, ``$BTC_SCANNER_CONFIG``, or the first that exists; else None.
-
-    Raises: ConfigError, if a file that was named is not there.
-    """
-    named = (os.environ if environ is None else environ).get(CONFIG_VARIABLE, "")
-    path = config or (Path(named) if named else None)
-    if path is None:
-        return next(
-            (place for place in (LOCAL_CONFIG, SYSTEM_CONFIG) if os.path.lexists(place)), None
-        )
-    path = path.expanduser()
-    if not os.path.lexists(path):
-        by = "--config" if config else f"the environment variable {CONFIG_VARIABLE}"
-        fault = Fault(
-            "",
-            f"the file named by {by} does not exist",
-            f"copy config.example.json to {path}, or correct the name",
-        )
-        raise ConfigError([fault], str(path))
-    return path
-
-
-def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings from file, secret files and environment, the later winning.
-
-    Raises: ConfigError, with every fault of all sources.
-    """
-    environ = os.environ if environ is None else environ
-    path = find_config(config, environ)
-    source = str(path) if path else "no configuration file (defaults and environment)"
-    draft = _Draft()
-    if path:
-        draft.values, draft.faults = _read_json(path)
-        if draft.unreadable:
-            raise ConfigError(draft.faults, source)
-    draft.add_secrets(environ)
-    draft.add_variables(environ)
-    draft.drop_half_sections()
-    settings = draft.judge()
-    if settings is None or draft.faults:
-        raise ConfigError(draft.faults, source)
-    return settings
-
-
-def _read_json(path: Path) -> tuple[dict[str, Any], list[Fault]]:
-    """The object in the file; faults with an empty path mean that there is none to use."""
-    text = _read_text(path)
-    if isinstance(text, Fault):
-        return {}, [text]
-    if not text.strip():
-        return {}, [Fault("", "the file is empty", "write at least {}")]
-    faults: list[Fault] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in sorted({key for key in keys if keys.count(key) > 1}):
-            name = errors.shown_key(key)
-            faults.append(Fault(name, "stands twice in the same object", "remove one of them"))
-        return dict(pairs)
-
-    try:
-        values = json.loads(text, object_pairs_hook=unique, parse_int=_whole)
-    except json.JSONDecodeError as error:
-        return {}, [errors.json_fault(error)]
-    except RecursionError:
-        return {}, [Fault("", "the file is nested too deeply", "sections hold keys, nothing more")]
-    if not isinstance(values, dict):
-        what = f"the file holds {errors.kind(values)}, not an object"
-        return {}, [Fault("", what, 'write {"exchange": {…}, …}')]
-    return values, faults
-
-
-def _read_text(path: Path) -> str | Fault:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            return Fault("", "the file is larger than 1 MB", "is it a configuration?")
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        return Fault("", f"the file is not UTF-8 (byte {error.start})", "save it as UTF-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a usable name"
-        return Fault("", f"the file cannot be read: {reason}", "check its path and permissions")
-
-
-def _whole(digits: str) -> int | float:
-    # Python refuses to convert more than 4300 digits; as a float it is infinite, and refused by us.
-    return int(digits) if len(digits) <= 20 else float(digits)
-
-
-@dataclass(slots=True)
-class _Draft:
-    """Values on their way to Settings: what was found, where, and what is wrong with it."""
-
-    values: dict[str, Any] = field(default_factory=dict)
-    origins: dict[str, str] = field(default_factory=dict)
-    faults: list[Fault] = field(default_factory=list)
-
-    @property
-    def unreadable(self) -> bool:
-        return any(not fault.path for fault in self.faults)
-
-    def put(self, section: str, key: str, value: object, origin: str) -> None:
-        if self.values.get(section) is None:
-            self.values[section] = {}
-        if isinstance(self.values[section], dict):
-            self.values[section][key] = value
-            self.origins[f"{section}.{key}"] = origin
-
-    def add_secrets(self, environ: Mapping[str, str]) -> None:
-        """The three secrets, from files and then from their own variables."""
-        credentials = environ.get("CREDENTIALS_DIRECTORY")
-        folders = [DOCKER_SECRETS, *([Path(credentials)] if credentials else [])]
-        for variable, (section, key) in SECRET_NAMES.items():
-            for folder in folders:
-                self.add_secret_file(folder / variable.lower(), section, key)
-            if text := environ.get(variable, "").strip():
-                self.put(section, key, _decode(section, key, text), f"variable {variable}")
-
-    def add_secret_file(self, path: Path, section: str, key: str) -> None:
-        if not os.path.lexists(path):
-            return
-        text = _read_text(path)
-        origin = f"secret file {path}"
-        if isinstance(text, Fault):
-            what = text.what.removeprefix("the file ")
-            self.faults.append(Fault(f"{section}.{key}", what, text.remedy, origin=origin))
-        elif text := text.strip():
-            self.put(section, key, _decode(section, key, text), origin)
-
-    def add_variables(self, environ: Mapping[str, str]) -> None:
-        """Any key by ``BTC_SCANNER__SECTION__KEY``."""
-        for variable in sorted(environ):
-            if not variable.upper().startswith(PREFIX):
-                continue
-            place = _VARIABLES.get(variable.upper())
-            if place is None:
-                near = get_close_matches(variable.upper(), _VARIABLES, n=1, cutoff=0.75)
-                self.faults.append(
-                    Fault(
-                        errors.shown_key(variable),
-                        "this environment variable names no key",
-                        f"unset it; the form is {PREFIX}SECTION__KEY",
-                        near[0] if near else "",
-                    )
-                )
-                continue
-            text = environ[variable]
-            if text or _shape(*place) == "text":
-                self.put(*place, _decode(*place, text), f"variable {variable}")
-
-    def drop_half_sections(self) -> None:
-        """A password alone, from outside the file, is no wish for email."""
-        smtp = self.values.get("smtp")
-        if isinstance(smtp, dict) and set(smtp) == {"password"} and "smtp.password" in self.origins:
-            self.values["smtp"] = None
-
-    def judge(self) -> Settings | None:
-        """The settings, or None with every fault noted."""
-        models: dict[str, Section | None] = {}
-        for name in self.values:
-            if name not in _SECTIONS:
-                self.faults.append(errors.unknown(name, "", _KEYS, kind="section"))
-        for name, section in _SECTIONS.items():
-            models[name] = self.judge_section(name, section)
-        broken = {errors.key_of(fault.path) for fault in self.faults}
-        whole = Settings.model_construct(**cast("dict[str, Any]", models))
-        for clash in (*_clashes(whole), *_missing_files(whole)):
-            sections = {path.partition(".")[0] for path in clash.paths}
-            if broken.isdisjoint({*clash.paths, *sections}):
-                found = (self.origins.get(path) for path in clash.paths)
-                origin = " and ".join(dict.fromkeys(filter(None, found)))
-                fault = Fault(clash.paths[0], clash.what, clash.remedy, clash.near, origin)
-                if fault not in self.faults:
-                    self.faults.append(fault)
-        return None if self.faults else Settings(**cast("dict[str, Any]", models))
-
-    def judge_section(self, name: str, section: type[Section]) -> Section | None:
-        """The section, with stand-ins for broken keys, so that the others are judged too."""
-        values = self.values.get(name)
-        if values is None:
-            return None if name == "smtp" else section()
-        if not isinstance(values, dict):
-            what = f"is {errors.kind(values)}, not an object"
-            self.faults.append(Fault(name, what, f'write "{name}": {{"key": value, …}}'))
-            return None if name == "smtp" else section()
-        try:
-            return section.model_validate(values)
-        except ValidationError as error:
-            found = [
-                errors.translate(name, section, values, item, _KEYS) for item in error.errors()
-            ]
-        for key in {errors.key_of(fault.path).partition(".")[2] for fault in found}:
-            found += _repetitions(name, key, values.get(key), found)
-        self.faults += [self.with_origin(fault) for fault in found]
-        bad = {errors.key_of(fault.path).partition(".")[2] for fault in found}
-        good = {key: value for key, value in values.items() if key not in bad}
-        stand_ins = {
-            key: info.examples[0]
-            for key, info in section.model_fields.items()
-            if info.is_required() and info.examples
-        }
-        known = {key: value for key, value in good.items() if key in section.model_fields}
-        return section.model_validate({**stand_ins, **known})
-
-    def with_origin(self, fault: Fault) -> Fault:
-        origin = self.origins.get(errors.key_of(fault.path), "")
-        return Fault(fault.path, fault.what, fault.remedy, fault.near, origin)
-
-
-def _repetitions(section: str, key: str, values: object, found: Sequence[Fault]) -> Iterator[Fault]:
-    """What ``_distinct`` would have said, had no single entry been wrong."""
-    path = errors.join([section, key])
-    entries = [text for text in values if isinstance(text, str)] if isinstance(values, list) else []
-    if len(set(entries)) < len(entries) and all(fault.path != path for fault in found):
-        yield Fault(path, "has the same entry twice", "remove one of them")
-
-
-def _missing_files(settings: Settings) -> Iterator[_Clash]:
-    path = settings.smtp.ca_file if settings.smtp else None
-    if path and not (path.is_file() and os.access(path, os.R_OK)):
-        yield _Clash(("smtp.ca_file",), "is not a file that can be read", "correct its path")
-
-
-def _section_of(annotation: object) -> type[Section]:
-    return Smtp if annotation == (Smtp | None) else cast("type[Section]", annotation)
-
-
-_SECTIONS: dict[str, type[Section]] = {
-    name: _section_of(info.annotation) for name, info in Settings.model_fields.items()
-}
-_KEYS = {name: tuple(section.model_fields) for name, section in _SECTIONS.items()}
-_VARIABLES = {
-    f"{PREFIX}{name}__{key}".upper(): (name, key) for name, keys in _KEYS.items() for key in keys
-}
-
-
-_TRUTHS = {"true": True, "yes": True, "on": True, "1": True}
-_TRUTHS |= {"false": False, "no": False, "off": False, "0": False}
-
-
-def _shape(section: str, key: str) -> str:
-    """What an environment variable must hold: text, list, truth or json."""
-    return errors.shape(_SECTIONS[section].model_fields[key])
-
-
-def _decode(section: str, key: str, text: str) -> object:
-    """The value that a variable's text stands for; text that fits nothing stays, and is refused."""
-    shape = _shape(section, key)
-    if shape == "text":
-        return text
-    if shape == "truth":
-        return _TRUTHS.get(text.strip().lower(), text)
-    if shape == "list" and not text.lstrip().startswith("["):
-        return [item.strip() for item in text.split(",") if item.strip()]
-    try:
-        return json.loads(text, parse_int=_whole)
-    except (ValueError, RecursionError):
-        return text

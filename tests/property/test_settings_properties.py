@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from shared import settings as module
+from shared import configuration as module
 from shared import timeframe
 from shared.config_errors import ConfigError
-from shared.settings import Settings, load_settings
+from shared.configuration import load_settings
+from shared.settings import Settings
 
 
 @pytest.fixture(scope="module", autouse=True)

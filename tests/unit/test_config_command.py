@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli import config_command
-from shared import settings as module
+from shared import configuration as module
 
 SECRET = "hunter2-hunter2-hunter2"
 SMTP = {

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from shared import settings as module
+from shared import configuration as module
 from shared import timeframe
 from shared.config_errors import ConfigError, Fault
-from shared.settings import Settings, Smtp, find_config, load_settings
+from shared.configuration import find_config, load_settings
+from shared.settings import Settings, SignalRules, Smtp
 
 ROOT = Path(__file__).parents[2]
 SMTP = {"server": "mail.example.org", "from_email": "a@example.org", "to_email": "b@example.org"}
@@ -98,7 +99,7 @@ def test_a_sender_may_have_a_name(load: Any) -> None:
 
 def test_settings_built_in_code_are_checked_too() -> None:
     with pytest.raises(ValueError, match="rsi_min"):
-        Settings(signal_rules=module.SignalRules(rsi_min=70.0, rsi_max=30.0))
+        Settings(signal_rules=SignalRules(rsi_min=70.0, rsi_max=30.0))
 
 
 @pytest.mark.parametrize("url", [

@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from cli.signals_command import Listed, gather
 from cli.status_command import answered
 from shared import keys
-from shared.settings import Settings, load_settings
+from shared.configuration import load_settings
+from shared.settings import Settings
 from shared.trade_signal import Signal, example_signal
 from tests.integration.cli.test_status import Scanner, command, config_of, now_ms
 

@@ -24,11 +24,12 @@ from services.notifier.inbox import Inbox
 from services.notifier.sources import SIGNALS
 from shared import keys
 from shared.candle import Candle, missing_candle
+from shared.configuration import load_settings
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.indicators_entry import IndicatorsEntry
 from shared.redis_access import RedisAccess, flat
-from shared.settings import Settings, load_settings
+from shared.settings import Settings
 from shared.streams import IndicatorsWriter, KlinesWriter, SignalsWriter
 from shared.timeframe import interval_ms
 from shared.trade_signal import Signal, example_signal

@@ -22,10 +22,11 @@ from services.notifier.message import Periods
 from services.notifier.sources import SIGNALS, Source
 from services.notifier.wording import Wording
 from shared import keys
+from shared.configuration import load_settings
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
-from shared.settings import Settings, Streams, load_settings
+from shared.settings import Settings, Streams
 from shared.trade_signal import Signal, example_signal
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from cli.embedded_redis import redis_server
 from shared import keys
-from shared.settings import load_settings
+from shared.configuration import load_settings
 from tests.integration.shared.bench import (
     SYMBOL,
     Processes,

@@ -145,5 +145,5 @@ def _main_raising(error: BaseException, monkeypatch: pytest.MonkeyPatch, *option
         raise error
 
     monkeypatch.setattr(up_command, "run", fail)
-    monkeypatch.setattr("shared.settings.find_config", lambda *_: None)
+    monkeypatch.setattr("shared.configuration.find_config", lambda *_: None)
     return main([*options, "up"])
