@@ -85,6 +85,11 @@ def dead(channel: str) -> str:
     return f"dead:{{signals}}:{channel}"
 
 
+def gate(channel: str) -> str:
+    """Stands, with a TTL, while nothing is sent by a channel: why, in words."""
+    return f"gate:{{signals}}:{channel}"
+
+
 def told(subject: str, state: str) -> str:
     """Stands, with a TTL, while this event is not told again."""
     return f"told:{{signals}}:{subject}:{state}"
@@ -115,6 +120,7 @@ _TYPES = {
     "troubles": "hash",
     "services": "hash",
     "told": "string",
+    "gate": "string",
     "health": "hash",
 }
 _FORM = re.compile(rf"(?<!\S)(?:signals|(?:{'|'.join(_TYPES)}):[^\s')]+)(?![^\s')])")

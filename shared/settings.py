@@ -413,6 +413,9 @@ class Streams(Section):
         default=10_000, description="Entries kept in the signals stream."
     )
     events_maxlen: Length = Field(default=1000, description="Entries kept in the events stream.")
+    dead_maxlen: Length = Field(
+        default=10_000, description="Entries kept in each channel's stream of dead letters."
+    )
     max_lead: Annotated[int, Field(ge=1, le=100_000_000)] = Field(
         default=10_000,
         description="Minutes of market time that a writer may run ahead of its slowest reader; "
@@ -494,6 +497,11 @@ class Notifier(Section):
     )
     retry_max_seconds: Seconds = Field(
         default=60.0, description="Longest pause between retries, in seconds."
+    )
+    give_up_after_hours: Annotated[float, Field(gt=0, le=8760)] = Field(
+        default=24.0,
+        description="Hours of age from which an alert is not tried again, but becomes a dead "
+        "letter; less than ledger_ttl_hours.",
     )
     ledger_ttl_hours: Annotated[float, Field(gt=0, le=87_600)] = Field(
         default=168.0, description="Hours for which a delivery is remembered."
@@ -760,6 +768,13 @@ def _time_clashes(settings: Settings) -> Iterator[Clash]:
             f"{notifier.retry_base_seconds:g} is more than retry_max_seconds "
             f"{notifier.retry_max_seconds:g}",
             "lower it",
+        )
+    if notifier.give_up_after_hours >= notifier.ledger_ttl_hours:
+        yield Clash(
+            ("notifier.give_up_after_hours", "notifier.ledger_ttl_hours"),
+            f"{notifier.give_up_after_hours:g} is not less than ledger_ttl_hours "
+            f"{notifier.ledger_ttl_hours:g}: what was delivered would be forgotten, and sent again",
+            "lower it or raise ledger_ttl_hours",
         )
     if health.ttl_seconds <= health.interval_seconds:
         yield Clash(

@@ -51,6 +51,8 @@ class Signal:
         lag_ms: Exchange time when the candle arrived minus its boundary.
         received_at_ms: Our clock when the candle arrived.
         quality: How the candles came that it rests on.
+        test: Made by ``test-alert``, not by the market.
+        only: The channel that is meant, empty for all.
     """
 
     market: Market
@@ -79,11 +81,21 @@ class Signal:
     lag_ms: int
     received_at_ms: int
     quality: Quality = UNKNOWN
+    test: bool = False
+    only: str = ""
 
     @property
     def id(self) -> str:
-        """The deterministic identity: ``BTCUSDT:5m:LONG:<close boundary ms>``."""
-        return f"{self.market.symbol}:{self.timeframe}:{self.side}:{self.close_time_ms}"
+        """The deterministic identity: ``BTCUSDT:5m:LONG:<close boundary ms>``, or ``TEST:…``."""
+        identity = f"{self.market.symbol}:{self.timeframe}:{self.side}:{self.close_time_ms}"
+        return f"TEST:{identity}" if self.test else identity
+
+    def age_ms(self, now_ms: int) -> int:
+        """Since the close boundary; by our clock only from when the candle was received.
+
+        So it is right for a replay too, whose market time may be years ago.
+        """
+        return now_ms - self.received_at_ms + max(self.lag_ms, 0)
 
     @property
     def volume_ratio(self) -> float:
@@ -107,7 +119,7 @@ class Signal:
     def sentence(self) -> str:
         """The signal as a trader would say it, the first field of the stream entry."""
         stop, target = self.percent(self.stop_loss), self.percent(self.take_profit)
-        old = "stale, not alerted: " if self.stale else ""
+        old = "stale, not alerted: " if self.stale else "TEST, no signal: " if self.test else ""
         return (
             f"{old}{self.side} {self.market.base}/{self.market.quote} {self.timeframe}"
             f" at {self.price(self.entry)}, stop {self.price(self.stop_loss)} ({stop:+.2f}%),"
@@ -127,6 +139,8 @@ class Signal:
         flat += ("factors", " ".join(self.factors), "stale", "1" if self.stale else "0")
         flat += ("source", self.source, "lag_ms", str(self.lag_ms))
         flat += ("received_at", str(self.received_at_ms))
+        if self.test:
+            flat += ("test", "1", "only", self.only)
         return flat + self.quality.fields()
 
 
@@ -179,6 +193,8 @@ def read_signal(entry_id: bytes, fields: Fields) -> Signal:
             lag_ms=whole(known["lag_ms"]),
             received_at_ms=whole(known["received_at"]),
             quality=read_quality(known),
+            test=known.get("test") == "1",
+            only=known.get("only", ""),
             **numbers,
         )
         interval_ms(signal.timeframe)

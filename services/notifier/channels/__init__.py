@@ -1,7 +1,7 @@
 """A channel takes an alert to its recipients; one module for each kind of channel.
 
 Nothing but the channel's own module knows the library behind it: its errors arrive here as
-``TryAgain`` or ``Refused``. The libraries are imported only where the channel is switched on.
+``TryAgain``, ``Refused`` or ``Broken``. The libraries are imported only where a channel is on.
 """
 
 import hashlib
@@ -30,9 +30,14 @@ def recipient(address: str) -> Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The peer accepted the alert, as this message."""
+    """The peer accepted the alert, as this message.
+
+    Attributes:
+        answer: The peer's words, on one line.
+    """
 
     message_id: str
+    answer: str = ""
 
 
 class Undelivered(Exception):
@@ -63,7 +68,11 @@ class TryAgain(Undelivered):
 
 
 class Refused(Undelivered):
-    """It will not work before a person changes something; the reason names the remedy."""
+    """This recipient will not get this alert, however often it is tried; the reason says why."""
+
+
+class Broken(Undelivered):
+    """The channel works for nobody before a person changed something; the reason names what."""
 
 
 class Channel(Protocol):
@@ -86,7 +95,8 @@ class Channel(Protocol):
 
         Raises:
             TryAgain: Not now.
-            Refused: Not before a person did something.
+            Refused: This recipient never.
+            Broken: Nobody, before a person did something.
         """
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from services.notifier.channels import Refused, TryAgain, Undelivered
+from services.notifier.channels import Broken, Refused, TryAgain, Undelivered
 
 _LONGEST_QUOTE = 160
 
@@ -17,13 +17,19 @@ TRANSIENT = range(400, 500)
 PERMANENT = range(500, 600)
 
 
+Then = Literal["again", "refused", "broken", "plain", "moved"]
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One kind of failure and what follows from it.
 
     Attributes:
+        when: What the peer does, for the table in docs/delivery.md.
         error: Name of a class of exceptions.
-        then: ``again``: it may work later; ``refused``: not before a person did something.
+        then: ``again``: it may work later; ``refused``: never, for this recipient; ``broken``: for
+            nobody, before a person did something; ``plain``: at once, without markup; ``moved``: at
+            once, in the chat that the peer names.
         means: For people, with the remedy; may hold ``{said}``, ``{code}``, ``{after}``, ``{chat}``
             of the error, and the facts of the channel.
         says: Words that the error must hold, in lower case.
@@ -31,8 +37,9 @@ class Row:
         after_seconds: To wait where the peer does not say how long.
     """
 
+    when: str
     error: str
-    then: Literal["again", "refused"]
+    then: Then
     means: str
     says: str = ""
     codes: Sequence[int] = ()
@@ -53,8 +60,7 @@ def judged(
     """The answer of the first row that fits ``error`` or what caused it."""
     if isinstance(error, Undelivered):
         return error
-    causes = list(_chain(error))[::-1]  # the innermost knows most
-    row, told = next((row, told) for row in table for told in causes if row.fits(told))
+    row, told = found(table, error)
     code = getattr(told, "code", "")
     after: float | None = getattr(told, "retry_after", row.after_seconds)
     means = row.means.format(
@@ -65,7 +71,17 @@ def judged(
         **(facts or {}),
     )
     kind = " ".join(str(part) for part in (channel, row.error, row.says, code) if part)
-    return Refused(kind, means) if row.then == "refused" else TryAgain(kind, means, after)
+    if row.then == "broken":
+        return Broken(kind, means)
+    if row.then == "again":
+        return TryAgain(kind, means, after)
+    return Refused(kind, means)  # what could be done at once was done by the channel
+
+
+def found(table: Sequence[Row], error: BaseException) -> tuple[Row, BaseException]:
+    """The first row that fits ``error`` or what caused it, and which of these it fits."""
+    causes = list(_chain(error))[::-1]  # the innermost knows most
+    return next((row, told) for row in table for told in causes if row.fits(told))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -17,7 +17,7 @@ from email.utils import format_datetime
 
 import aiosmtplib
 
-from services.notifier.channels import Receipt, Recipient, Refused, recipient
+from services.notifier.channels import Broken, Receipt, Recipient, recipient
 from services.notifier.channels.email_answers import answer
 from services.notifier.sources import Alert
 from services.notifier.wording import Wording
@@ -83,7 +83,7 @@ class EmailChannel:
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 await self._send(mail, recipient)
-        except (aiosmtplib.SMTPException, OSError, ValueError, Refused) as error:
+        except (aiosmtplib.SMTPException, OSError, ValueError, Broken) as error:
             raise answer(error, self._server) from None  # its cause may quote the login
         return Receipt(mail["Message-ID"])
 
@@ -157,7 +157,7 @@ class EmailChannel:
             try:
                 self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
             except OSError as error:
-                raise Refused(
+                raise Broken(
                     "smtp ca_file",
                     f"smtp.ca_file {self._settings.ca_file} cannot be used"
                     f" ({error.strerror or type(error).__name__}): it must be a PEM file",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.notifier.channels import Receipt, Refused, TryAgain
+from services.notifier.channels import Broken, Receipt, Refused, TryAgain
 from services.notifier.channels.email_channel import EmailChannel
 from services.notifier.message import email_text
 from sim.mailbox import DROP_AFTER, Mailbox
@@ -75,7 +75,7 @@ async def test_a_wrong_password_is_refused_with_the_remedy_and_never_shown(
     bench: Bench, mailbox: Mailbox
 ) -> None:
     email = channel(bench, smtp(mailbox, password="wr0ng-pa55"))
-    with pytest.raises(Refused, match=r"smtp\.user and smtp\.password") as refused:
+    with pytest.raises(Broken, match=r"smtp\.user and smtp\.password") as refused:
         await send(email)
     assert "wr0ng-pa55" not in "".join(traceback.format_exception(refused.value))
     assert mailbox.mails == []
@@ -83,7 +83,7 @@ async def test_a_wrong_password_is_refused_with_the_remedy_and_never_shown(
 
 async def test_an_untrusted_certificate_is_refused(bench: Bench, mailbox: Mailbox) -> None:
     email = channel(bench, smtp(mailbox, ca_file=None))
-    with pytest.raises(Refused, match=r"not trusted.*smtp\.ca_file"):
+    with pytest.raises(Broken, match=r"not trusted.*smtp\.ca_file"):
         await send(email)
 
 
@@ -92,7 +92,7 @@ async def test_an_untrusted_certificate_is_refused_after_starttls(
 ) -> None:
     async with Mailbox(tmp_path / "tls", mode="starttls", password=PASSWORD) as box:
         email = channel(bench, smtp(box, ca_file=None))
-        with pytest.raises(Refused, match=r"not trusted.*smtp\.ca_file"):
+        with pytest.raises(Broken, match=r"not trusted.*smtp\.ca_file"):
             await send(email)
         box._connections.clear()  # aiosmtpd does not notice the end of a failed handshake
 
@@ -101,7 +101,7 @@ async def test_a_ca_file_that_is_none_is_named(bench: Bench, mailbox: Mailbox) -
     wrong = bench.folder / "ca.pem"
     wrong.write_text("no certificate")
     email = channel(bench, smtp(mailbox, ca_file=str(wrong)))
-    with pytest.raises(Refused, match=r"smtp\.ca_file .* cannot be used"):
+    with pytest.raises(Broken, match=r"smtp\.ca_file .* cannot be used"):
         await send(email)
 
 
@@ -111,7 +111,7 @@ async def test_a_ca_file_that_is_none_is_named(bench: Bench, mailbox: Mailbox) -
 async def test_nothing_is_sent_in_the_clear(bench: Bench, use_ssl: bool, words: str) -> None:
     async with Mailbox(mode="plain", password=PASSWORD) as box:
         email = channel(bench, smtp(box, use_ssl=use_ssl))
-        with pytest.raises(Refused, match=words):
+        with pytest.raises(Broken, match=words):
             await send(email)
         assert box.mails == []
 

@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from services.notifier.channels import Receipt, Refused, TryAgain, Undelivered
+from services.notifier.channels import Broken, Receipt, Refused, TryAgain, Undelivered
 from services.notifier.channels.telegram_channel import TelegramChannel
 from services.notifier.message import telegram_text
 from sim.bot_api import BotApi
@@ -87,9 +87,9 @@ async def test_odd_answers(
     [
         ("400 Bad Request: chat not found", Refused, "telegram.chat_id"),
         ("400 Bad Request: can't parse entities", Refused, "entities"),
-        ("401 Unauthorized", Refused, "telegram.bot_token"),
+        ("401 Unauthorized", Broken, "telegram.bot_token"),
         ("403 Forbidden: bot was blocked by the user", Refused, "unblock"),
-        ("404 Not Found", Refused, "telegram.bot_token"),
+        ("404 Not Found", Broken, "telegram.bot_token"),
         ("409 Conflict: terminated", TryAgain, "Conflict"),
         ("413 Request Entity Too Large", Refused, "too large"),
         ("500 Internal Server Error: restart", TryAgain, "restart"),
@@ -138,5 +138,5 @@ async def test_nobody_listens(bench: Bench, unused_tcp_port: int) -> None:
 async def test_a_revoked_token_is_refused(bench: Bench, bot_api: BotApi) -> None:
     bot_api.token = "43:ANOTHER"
     failed = await failure(channel(bench, bot_api.url))
-    assert isinstance(failed, Refused)
+    assert isinstance(failed, Broken)
     assert "telegram.bot_token" in failed.reason

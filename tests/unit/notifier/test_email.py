@@ -9,7 +9,7 @@ from email.policy import default
 import aiosmtplib
 import pytest
 
-from services.notifier.channels import Refused, TryAgain, recipient
+from services.notifier.channels import Broken, Refused, TryAgain, recipient
 from services.notifier.channels.email_answers import answer
 from services.notifier.channels.email_channel import build_mail, message_id
 from services.notifier.message import Periods, email_text
@@ -89,10 +89,10 @@ def all_refused(code: int, text: str) -> aiosmtplib.SMTPRecipientsRefused:
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        (aiosmtplib.SMTPAuthenticationError(535, "bad s3cret"), Refused, "smtp.password"),
+        (aiosmtplib.SMTPAuthenticationError(535, "bad s3cret"), Broken, "smtp.password"),
         (aiosmtplib.SMTPAuthenticationError(454, "later s3cret"), TryAgain, "454"),
-        (aiosmtplib.SMTPSenderRefused(530, "login", "a@b"), Refused, "smtp.user"),
-        (aiosmtplib.SMTPSenderRefused(550, "who?", "a@b"), Refused, "smtp.from_email"),
+        (aiosmtplib.SMTPSenderRefused(530, "login", "a@b"), Broken, "smtp.user"),
+        (aiosmtplib.SMTPSenderRefused(550, "who?", "a@b"), Broken, "smtp.from_email"),
         (aiosmtplib.SMTPSenderRefused(451, "later", "a@b"), TryAgain, "451 later"),
         (all_refused(550, "no such user"), Refused, "smtp.to_email"),
         (all_refused(450, "greylisted"), TryAgain, "450 greylisted"),
@@ -101,17 +101,17 @@ def all_refused(code: int, text: str) -> aiosmtplib.SMTPRecipientsRefused:
         (aiosmtplib.SMTPDataError(552, "too big"), Refused, "552 too big"),
         (aiosmtplib.SMTPDataError(451, "try\r\nlater"), TryAgain, "451 try later"),
         (aiosmtplib.SMTPConnectResponseError(421, "busy"), TryAgain, "421 busy"),
-        (aiosmtplib.SMTPConnectResponseError(554, "go away"), Refused, "this host"),
-        (aiosmtplib.SMTPHeloError(501, "name?"), Refused, "501 name?"),
+        (aiosmtplib.SMTPConnectResponseError(554, "go away"), Broken, "this host"),
+        (aiosmtplib.SMTPHeloError(501, "name?"), Broken, "501 name?"),
         (aiosmtplib.SMTPResponseException(-1, "HTTP/1.1 s3cret"), TryAgain, "not SMTP"),
         (aiosmtplib.SMTPNotSupported("SMTPUTF8"), Refused, "ASCII"),
         (aiosmtplib.SMTPServerDisconnected("lost"), TryAgain, "closed"),
         (aiosmtplib.SMTPReadTimeoutError("slow"), TryAgain, "in time"),
         (TimeoutError(), TryAgain, "in time"),
-        (certificate_error(), Refused, "has expired): check smtp.server"),
+        (certificate_error(), Broken, "has expired): check smtp.server"),
         (
             caused(aiosmtplib.SMTPConnectError("x"), certificate_error()),
-            Refused,
+            Broken,
             "smtp.ca_file",
         ),
         (
@@ -119,7 +119,7 @@ def all_refused(code: int, text: str) -> aiosmtplib.SMTPRecipientsRefused:
                 aiosmtplib.SMTPConnectError("x"),
                 ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
             ),
-            Refused,
+            Broken,
             "smtp.use_ssl false",
         ),
         (
@@ -137,12 +137,12 @@ def all_refused(code: int, text: str) -> aiosmtplib.SMTPRecipientsRefused:
         ),
         (
             aiosmtplib.SMTPException("SMTP STARTTLS extension not supported by server."),
-            Refused,
+            Broken,
             "in the clear",
         ),
         (
             aiosmtplib.SMTPException("The SMTP AUTH extension is not supported by this server."),
-            Refused,
+            Broken,
             "offers no login",
         ),
         (aiosmtplib.SMTPException("something new"), TryAgain, "cannot be reached"),

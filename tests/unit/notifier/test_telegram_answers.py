@@ -6,7 +6,7 @@ judged; the integration tests provoke the real ones.
 
 import pytest
 
-from services.notifier.channels import Refused, TryAgain
+from services.notifier.channels import Broken, Refused, TryAgain
 from services.notifier.channels.telegram_answers import answer
 
 
@@ -96,8 +96,8 @@ SECRET = "https://api.telegram.org/bot42:S3CRET/sendMessage"
         (TelegramBadRequest("Bad Request: chat not found"), Refused, "telegram.chat_id"),
         (TelegramBadRequest("Bad Request: chat_id is empty"), Refused, "telegram.chat_id"),
         (TelegramBadRequest("Bad Request: can't parse entities"), Refused, "entities"),
-        (TelegramUnauthorizedError("Unauthorized"), Refused, "telegram.bot_token"),
-        (TelegramNotFound("Not Found"), Refused, "telegram.bot_token"),
+        (TelegramUnauthorizedError("Unauthorized"), Broken, "telegram.bot_token"),
+        (TelegramNotFound("Not Found"), Broken, "telegram.bot_token"),
         (TelegramForbiddenError("Forbidden: bot was blocked"), Refused, "unblock"),
         (TelegramServerError("Bad Gateway"), TryAgain, "Bad Gateway"),
         (RestartingTelegram("restart"), TryAgain, "restart"),
@@ -112,10 +112,10 @@ SECRET = "https://api.telegram.org/bot42:S3CRET/sendMessage"
         (caused(TelegramNetworkError(SECRET), ClientConnectorError(SECRET)), TryAgain, "reached"),
         (
             caused(TelegramNetworkError(SECRET), ClientConnectorCertificateError(SECRET)),
-            Refused,
+            Broken,
             "certificate",
         ),
-        (caused(TelegramNetworkError(SECRET), InvalidURL(SECRET)), Refused, "telegram.api_url"),
+        (caused(TelegramNetworkError(SECRET), InvalidURL(SECRET)), Broken, "telegram.api_url"),
         (ConnectionResetError(SECRET), TryAgain, "broke"),
         (RuntimeError(SECRET), TryAgain, "could not be asked"),
     ],
