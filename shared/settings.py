@@ -496,7 +496,9 @@ class Notifier(Section):
         default=1.0, description="Seconds before the first retry; doubled for each further one."
     )
     retry_max_seconds: Seconds = Field(
-        default=60.0, description="Longest pause between retries, in seconds."
+        default=30.0,
+        description="Longest pause between retries, in seconds; a broken channel is probed so "
+        "often.",
     )
     give_up_after_hours: Annotated[float, Field(gt=0, le=8760)] = Field(
         default=24.0,

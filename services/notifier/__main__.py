@@ -99,9 +99,11 @@ async def _serve_channel(name: str, postman: Postman) -> None:
     channel = await in_background(partial(_OPENERS[name], postman.settings))
     log.info("%s: %d recipient(s), reading as %s", name, len(channel.recipients), postman.consumer)
     try:
+        gate = postman.gate(name)
+        await gate.start()
         async with asyncio.TaskGroup() as group:
             for source in (SIGNALS, EVENTS):
-                group.create_task(Delivery(postman, channel, source).run())
+                group.create_task(Delivery(postman, channel, source, gate).run())
     finally:
         await channel.close()
 

@@ -1,6 +1,6 @@
 """What to do with an entry, and when to try again. Pure: the clock and the counts are arguments."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -15,27 +15,57 @@ class Verdict(Enum):
     STALE = "already too old when it was detected"
     DELIVERED = "everybody has it"
     RECORDED = "not for people's attention"
+    OTHER = "for other channels"
     FORGOTTEN = "older than the ledger remembers, so it may have been delivered"
+    EXPIRED = "too old to be tried again"
 
 
-def verdict(
-    alert: Alert, missing: int, *, now_ms: int, ledger_ttl_ms: int, events: bool = True
-) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the recipients of a channel are promised.
+
+    Attributes:
+        give_up_ms: Age from which an alert is not tried again.
+        ledger_ttl_ms: For how long a delivery is remembered.
+        events: Whether they want to hear of the scanner itself.
+    """
+
+    channel: str
+    give_up_ms: int
+    ledger_ttl_ms: int
+    events: bool = True
+
+
+def verdict(alert: Alert, missing: int, *, now_ms: int, terms: Terms) -> Verdict:
     """Judge an alert that ``missing`` recipients do not have according to the ledger.
 
     Age counts from when our clock saw the candle: the market time of a replay may be years ago.
-    ``events`` tells whether the recipients want to hear of the scanner itself.
     """
-    if isinstance(alert, Event):
-        if not (events and alert.alert):
-            return Verdict.RECORDED
-    elif alert.stale:
-        return Verdict.STALE
+    unwanted = _unwanted(alert, terms)
+    if unwanted:
+        return unwanted
     if not missing:
         return Verdict.DELIVERED
-    if now_ms - alert.received_at_ms > ledger_ttl_ms:
+    age_ms = now_ms - alert.received_at_ms
+    if age_ms > terms.ledger_ttl_ms:
         return Verdict.FORGOTTEN
-    return Verdict.SEND
+    return Verdict.EXPIRED if age_ms > terms.give_up_ms else Verdict.SEND
+
+
+def _unwanted(alert: Alert, terms: Terms) -> Verdict | None:
+    if isinstance(alert, Event):
+        if not (terms.events and alert.alert):
+            return Verdict.RECORDED
+        # What a channel cannot do is not told by the channel that cannot.
+        return Verdict.OTHER if alert.subject == channel_subject(terms.channel) else None
+    if alert.only not in ("", terms.channel):
+        return Verdict.OTHER
+    return Verdict.STALE if alert.stale else None
+
+
+def channel_subject(channel: str) -> str:
+    """What events and troubles call a channel."""
+    return f"channel:{channel}"
 
 
 def backoff_s(attempts: int, *, base_s: float, max_s: float) -> float:
@@ -79,30 +109,47 @@ class Patience:
         return backoff_s(attempts, base_s=self.base_s, max_s=self.max_s)
 
 
+# A person puts entries under this name to have them tried once more.
+REVIVED = "replay"
+
+# What was tried so often and is nobody's may have ended those who tried: not again at once.
+_SUSPECT_ATTEMPTS = 3
+
+
 def due(
     pending: Iterable[Pending],
     *,
     consumer: str,
     in_hand: Iterable[bytes],
-    waits: dict[bytes, float],
-    now_s: float,
     patience: Patience,
-) -> Iterator[Pending]:
-    """The entries that may be tried now.
+    since_start_s: float,
+    since_recovery_s: float | None = None,
+) -> list[Pending]:
+    """The entries that may be tried now, the newest first: an old signal is worth the least.
 
     Args:
-        consumer: Our name. An own entry that is neither in hand nor waiting was left by a previous
-            life of this process (or its reading was cut): it is due at once.
+        pending: In the order of their stream.
+        consumer: Our name. An own entry that is not in hand failed, or was left by a previous life.
         in_hand: Entries that this process works on at the moment.
-        waits: Own entries that failed in this life, and the time from which they are due.
-        now_s: On the same clock as ``waits``.
+        since_start_s: Since this process began: what lies longer was left by a previous life.
+        since_recovery_s: Since the peer answers again: what lies longer need not wait any more.
     """
     busy = frozenset(in_hand)
-    for entry in pending:
-        if entry.entry_id in busy:
-            continue
-        if entry.consumer == consumer:
-            if now_s >= waits.get(entry.entry_id, 0.0):
-                yield entry
-        elif entry.idle_ms / 1000 >= max(patience.claim_idle_s, patience.backoff_s(entry.attempts)):
-            yield entry
+
+    def is_due(entry: Pending) -> bool:
+        idle_s = entry.idle_ms / 1000
+        waited = idle_s >= patience.backoff_s(entry.attempts)
+        if entry.consumer == REVIVED:
+            return True
+        if entry.consumer != consumer:
+            return waited and idle_s >= patience.claim_idle_s
+        left = idle_s >= since_start_s and entry.attempts < _SUSPECT_ATTEMPTS
+        spared = since_recovery_s is not None and idle_s >= since_recovery_s
+        return waited or entry.attempts == 0 or left or spared
+
+    return [entry for entry in pending if entry.entry_id not in busy and is_due(entry)][::-1]
+
+
+def recorded_ms(entry_id: bytes) -> int:
+    """When the entry of an ID made by Redis was added, by its clock, ms UTC."""
+    return int(entry_id.partition(b"-")[0])

@@ -1,101 +1,44 @@
-"""Alerts of one stream on their way to a channel's recipients: send, then record and acknowledge.
+"""Alerts of one stream by one channel: which entry is tried when.
 
-Two tasks share the work. *Fresh* takes what is new, in order. *Retry* takes what is pending: what
-failed, what a previous life of this process left, what a dead consumer held. So a new alert never
-waits for an old one. Attempts are counted by Redis (the delivery counter of the pending list); what
-is kept here (which entry waits until when) only spares attempts and may be lost at any time.
+Two tasks share the work. *Fresh* takes what is new, in order. *Pending* takes what is not done:
+what failed, what a previous life of this process left, what a dead consumer held; the newest first,
+since an old signal is worth the least. A new alert never waits for an old one, and one that is late
+already when it is read is left to the second task, so that a backlog keeps nothing waiting either.
+All state is in Redis: attempts are counted by the pending list, and waiting by its idle times.
 """
 
 import asyncio
-import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
-from typing import TypeVar
 
-from services.notifier.channels import Channel, Recipient, Refused, TryAgain, Undelivered
-from services.notifier.decisions import Patience, Pending, Verdict, due, verdict
+from services.notifier.channels import Channel
+from services.notifier.courier import AT_ONCE, Courier, Outcome, now_ms
+from services.notifier.decisions import REVIVED, Patience, Pending, Terms, due, recorded_ms
+from services.notifier.gate import Gate
+from services.notifier.hold import CLAIM_MARGIN_S, Hold, now_s
 from services.notifier.inbox import Entry, Inbox
-from services.notifier.sources import Alert, Source
+from services.notifier.sources import Source
 from shared.events import EventsWriter
 from shared.health import Heartbeat
-from shared.log import Throttle
-from shared.malformed import Malformed
 from shared.redis_access import RedisAccess
-from shared.runtime import finish
 from shared.settings import Settings
 
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-_BATCH = 10
 _BLOCK_MS = 1000
-_RETRY_POLL_S = 1.0
+_POLL_S = 1.0
+
+# New alerts begin one after the other, unless a peer takes its time: then several at once.
+_TURN_S = 0.25
+_FRESH_AT_ONCE = 4
 
 # A peer that is down is asked this often per round; the rest of the backlog need not try it too.
 _FAILURES_PER_ROUND = 3
+# After this long a round looks again for what is newer.
+_ROUND_S = 1.0
 
-# Recipients of one alert that are served at the same time.
-_AT_ONCE = 4
-
-# Whoever edits one entry edits more; the log has them all.
-_MALFORMED_QUIET_S = 300.0
-
-# From the end of an attempt until Redis and we have noticed everything.
-_CLAIM_MARGIN_S = 5.0
 # From reading or claiming until the attempt begins, at most; later it is no more ours.
 _BEGIN_WITHIN_S = 2.0
-
-# After SIGTERM a send in flight may still end; the process has five seconds for all its goodbyes.
-GRACE_S = 2.5
-_LET_GO_S = 0.5
-
-
-async def end_soon(step: Coroutine[None, None, T], grace_s: float) -> T:
-    """Like ``runtime.finish``, but a step that hangs is let go ``grace_s`` after a cancellation."""
-    task = asyncio.ensure_future(step)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await finish(_end(task, grace_s))
-        raise
-
-
-async def _end(task: asyncio.Future[T], grace_s: float) -> None:
-    await asyncio.wait({task}, timeout=grace_s)
-    if not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=_LET_GO_S)
-    if task.done() and not task.cancelled():
-        task.exception()  # seen; the entry stays pending
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-# Where there is one, the clock that goes on while the machine is suspended.
-_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def _now_s() -> float:
-    return time.clock_gettime(_STEADY)
-
-
-@dataclass(frozen=True, slots=True)
-class _Hold:
-    """An entry that is ours for a while: then another may take it for that of a dead process.
-
-    Attributes:
-        attempt: 1 for the first.
-        since_s: When it was asked for, by ``_now_s``.
-    """
-
-    entry_id: bytes
-    attempt: int
-    since_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,256 +55,196 @@ class Postman:
     heartbeat: Heartbeat
     events: EventsWriter
 
+    def gate(self, channel: str) -> Gate:
+        """A gate for the deliveries of a channel."""
+        probe_s = self.settings.notifier.retry_max_seconds
+        return Gate(self.access, self.events, channel, probe_s=probe_s)
+
+    def terms(self, channel: str) -> Terms:
+        """What the recipients of a channel are promised."""
+        notifier = self.settings.notifier
+        return Terms(
+            channel,
+            give_up_ms=int(notifier.give_up_after_hours * 3_600_000),
+            ledger_ttl_ms=int(notifier.ledger_ttl_hours * 3_600_000),
+            events=notifier.events,
+        )
+
+
+class _Round:
+    """One pass through what is due, shared by the tasks that work it off.
+
+    Attributes:
+        cut_short: Whether it ended for the time it took, with more to be tried.
+    """
+
+    def __init__(self, queue: list[Pending]) -> None:
+        self._queue = iter(queue)
+        self._ends_s = time.monotonic() + _ROUND_S
+        self._failures = 0
+        self._closed = False
+        self.cut_short = False
+
+    def __iter__(self) -> Iterator[Pending]:
+        for entry in self._queue:
+            if self._closed or self._failures >= _FAILURES_PER_ROUND:
+                return
+            if time.monotonic() >= self._ends_s:
+                self.cut_short = True
+                return
+            yield entry
+
+    def note(self, outcome: Outcome) -> None:
+        """What became of an entry."""
+        self._failures += outcome is Outcome.FAILED
+        self._closed |= outcome is Outcome.CLOSED
+
 
 class Delivery:
     """Serves one channel from one stream until cancelled."""
 
-    def __init__(self, postman: Postman, channel: Channel, source: Source) -> None:
-        """Deliver by ``channel`` what comes from ``source``."""
-        settings = postman.settings
-        self._source, self._channel, self._consumer = source, channel, postman.consumer
-        self._heartbeat, self._events = postman.heartbeat, postman.events
-        self._counted = source.counted(channel.name)
-        self._events_wanted = settings.notifier.events
-        self._ledger_ttl_ms = int(settings.notifier.ledger_ttl_hours * 3_600_000)
+    def __init__(self, postman: Postman, channel: Channel, source: Source, gate: Gate) -> None:
+        """Deliver by ``channel`` what comes from ``source``, while ``gate`` is open."""
+        notifier, terms = postman.settings.notifier, postman.terms(channel.name)
+        self._consumer, self._heartbeat, self._gate = postman.consumer, postman.heartbeat, gate
+        self._give_up_ms = terms.give_up_ms
         self._inbox = Inbox(
             postman.access,
             source,
             channel.name,
             postman.consumer,
-            ledger_ttl_ms=self._ledger_ttl_ms,
+            ledger_ttl_ms=terms.ledger_ttl_ms,
+            dead_maxlen=postman.settings.streams.dead_maxlen,
             events=postman.events,
         )
-        self._longest_attempt_s = channel.timeout_seconds * ceil(len(channel.recipients) / _AT_ONCE)
+        self._courier = Courier(
+            channel,
+            source,
+            self._inbox,
+            gate,
+            terms=terms,
+            late_after_s=notifier.late_after_seconds,
+            heartbeat=postman.heartbeat,
+            events=postman.events,
+        )
+        self._longest_attempt_s = channel.timeout_seconds * ceil(len(channel.recipients) / AT_ONCE)
         self._patience = Patience(
-            settings.notifier.retry_base_seconds,
-            settings.notifier.retry_max_seconds,
+            notifier.retry_base_seconds,
+            notifier.retry_max_seconds,
             max(
-                settings.notifier.claim_idle_seconds,
-                _BEGIN_WITHIN_S + self._longest_attempt_s + _CLAIM_MARGIN_S,
+                notifier.claim_idle_seconds,
+                _BEGIN_WITHIN_S + self._longest_attempt_s + CLAIM_MARGIN_S,
             ),
         )
+        self._poll_s = min(_POLL_S, notifier.retry_base_seconds)
+        self._began_s = now_s()
         self._in_hand: set[bytes] = set()
-        # An alert that was lost and found again has a second entry.
-        self._on_the_way: set[tuple[str, str]] = set()
-        self._waits: dict[bytes, float] = {}
-        self._throttle = Throttle()
+        self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
         await self._inbox.create()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._serve_fresh())
+            group.create_task(self._serve_fresh(group))
             group.create_task(self._serve_pending())
 
-    async def _serve_fresh(self) -> None:
+    # --- what is new
+
+    async def _serve_fresh(self, group: asyncio.TaskGroup) -> None:
+        slots = asyncio.Semaphore(_FRESH_AT_ONCE)
         while True:
-            began_s = _now_s()
-            entries = await self._inbox.read(_BATCH, _BLOCK_MS)
-            if entries:
+            await slots.acquire()
+            began_s = now_s()
+            entries = await self._inbox.read(1, _BLOCK_MS)
+            if not entries:
+                slots.release()
+            for entry in entries:
                 self._heartbeat.data_seen()
-                await self._serve_batch(entries, began_s)
+                hold = self._hold(entry[0], 1, began_s)
+                self._in_hand.add(hold.entry_id)
+                task = group.create_task(self._carry_fresh(hold, entry))
+                task.add_done_callback(lambda _: slots.release())
+                await asyncio.wait({task}, timeout=_TURN_S)
 
-    async def _serve_batch(self, entries: list[Entry], began_s: float) -> None:
-        ids = {entry_id for entry_id, _ in entries} - self._in_hand
-        self._in_hand |= ids
+    async def _carry_fresh(self, hold: Hold, entry: Entry) -> None:
         try:
-            for entry_id, fields in entries:
-                hold = _Hold(entry_id, 1, began_s)
-                if not self._is_ours_for(self._longest_attempt_s, hold):
-                    return  # another consumer could soon take them: they go to the retry task
-                if entry_id in ids:
-                    await self._attempt(hold, fields)
-                    self._in_hand.discard(entry_id)
+            if hold.lasts(self._longest_attempt_s):  # else it is soon taken: not ours any more
+                outcome = await self._courier.carry(hold, entry[1], first=True)
+                if outcome is Outcome.WAITS:
+                    self._wake.set()
         finally:
-            self._in_hand -= ids
+            self._in_hand.discard(hold.entry_id)
 
-    def _is_ours_for(self, seconds: float, hold: _Hold) -> bool:
-        """Whether nobody takes the entry for so long."""
-        held_s = _now_s() - hold.since_s
-        return held_s + seconds + _CLAIM_MARGIN_S <= self._patience.claim_idle_s
+    def _hold(
+        self, entry_id: bytes, attempt: int, since_s: float, *, revived: bool = False
+    ) -> Hold:
+        until_s = since_s + self._patience.claim_idle_s
+        return Hold(entry_id, attempt, since_s, until_s, revived)
+
+    # --- what is not done
 
     async def _serve_pending(self) -> None:
         while True:
-            await self._retry_round()
-            await asyncio.sleep(_RETRY_POLL_S)
+            self._wake.clear()
+            pause_s = 0.0 if await self._round() else self._poll_s
+            limited_s = self._courier.limited_s()
+            if limited_s is not None:
+                pause_s = min(self._poll_s, limited_s)
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
 
-    async def _retry_round(self) -> None:
-        """Try what is due; the oldest first, and not all of it at a peer that is down."""
-        failures, after = 0, None
-        seen: set[bytes] = set()
-        while page := await self._inbox.pending(after):
-            seen |= {entry.entry_id for entry in page}
-            after = page[-1].entry_id
-            for entry in due(
-                page,
-                consumer=self._consumer,
-                in_hand=self._in_hand,
-                waits=self._waits,
-                now_s=time.monotonic(),
-                patience=self._patience,
-            ):
-                failures += not await self._retry(entry)
-                if failures >= _FAILURES_PER_ROUND:
-                    return
-        self._waits = {known: at for known, at in self._waits.items() if known in seen}
-        self._note("pending", str(len(seen)))
+    async def _round(self) -> bool:
+        """Try what is due, but not all of it at a peer that is down; True if more is to be tried.
 
-    async def _retry(self, seen: Pending) -> bool:
-        began_s = _now_s()
-        claimed = await self._inbox.claim(seen)
-        if claimed is None or seen.entry_id in self._in_hand:
-            return True
+        The newest comes first, so a round is short: then it looks for what is newer.
+        """
+        pending = await self._inbox.pending()
+        self._courier.keep_only({entry.entry_id for entry in pending})
+        self._courier.note("pending", str(len(pending)))
+        queue = await self._queue(pending)
+        tour = _Round(queue)
+        takers = iter(tour)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(queue))):
+                group.create_task(self._work_off(takers, tour))
+        return tour.cut_short
+
+    async def _queue(self, pending: list[Pending]) -> list[Pending]:
+        over_s = self._courier.outage.over_s
+        queue = due(
+            pending,
+            consumer=self._consumer,
+            in_hand=self._in_hand,
+            patience=self._patience,
+            since_start_s=now_s() - self._began_s,
+            since_recovery_s=None if over_s is None else now_s() - over_s,
+        )
+        queue = [entry for entry in queue if not self._courier.is_hopeless(entry.entry_id)]
+        if queue and await self._gate.closed_s() > 0:
+            too_old_ms = now_ms() - self._give_up_ms
+            return [entry for entry in queue if recorded_ms(entry.entry_id) < too_old_ms]
+        return queue
+
+    async def _work_off(self, takers: Iterator[Pending], tour: _Round) -> None:
+        for entry in takers:
+            if not self._courier.is_hopeless(entry.entry_id):
+                tour.note(await self._retry(entry))
+
+    async def _retry(self, seen: Pending) -> Outcome:
+        began_s = now_s()
+        if seen.entry_id in self._in_hand:
+            return Outcome.DONE
         self._in_hand.add(seen.entry_id)
         try:
+            claimed = await self._inbox.claim(seen)
+            if claimed is None:
+                return Outcome.DONE
             entry_id, fields = claimed
-            return await self._attempt(_Hold(entry_id, seen.attempts + 1, began_s), fields)
+            revived = seen.consumer == REVIVED
+            hold = self._hold(entry_id, seen.attempts + 1, began_s, revived=revived)
+            return await self._courier.carry(hold, fields)
         finally:
             self._in_hand.discard(seen.entry_id)
-
-    async def _attempt(self, hold: _Hold, fields: dict[bytes, bytes]) -> bool:
-        """Bring an entry as far as possible; False if a recipient is still missing."""
-        entry_id = hold.entry_id
-        if not fields:
-            log.warning("%s: entry %s was trimmed before it was delivered",
-                        self._channel.name, entry_id.decode())  # fmt: skip
-            await self._inbox.acknowledge(entry_id)
-            return True
-        try:
-            alert = self._source.read(entry_id, fields)
-        except Malformed as error:
-            await self._note_malformed(error)
-            await self._inbox.acknowledge(entry_id)
-            return True
-        missing = await self._inbox.missing(alert, self._channel.recipients)
-        judged = self._judge(alert, missing)
-        if judged is not Verdict.SEND:
-            level = logging.DEBUG if judged is Verdict.RECORDED else logging.INFO
-            log.log(level, "%s: %s not sent: %s", self._channel.name, alert.id, judged.value)
-            await self._inbox.acknowledge(entry_id)
-            return True
-        failures = await self._send_to_all(hold, alert, missing)
-        if not failures:
-            self._waits.pop(entry_id, None)
-            return True
-        self._waits[entry_id] = time.monotonic() + self._wait_s(failures, hold.attempt)
-        return False
-
-    def _judge(self, alert: Alert, missing: tuple[Recipient, ...]) -> Verdict:
-        return verdict(
-            alert,
-            len(missing),
-            now_ms=_now_ms(),
-            ledger_ttl_ms=self._ledger_ttl_ms,
-            events=self._events_wanted,
-        )
-
-    async def _note_malformed(self, error: Malformed) -> None:
-        log.error("%s: not delivered, never will be: %s", self._channel.name, error)
-        await self._events.once(
-            self._source.stream.partition(":")[0],
-            "malformed",
-            f"{error}; it is not delivered, and never will be",
-            quiet_s=_MALFORMED_QUIET_S,
-        )
-
-    async def _send_to_all(
-        self, hold: _Hold, alert: Alert, missing: tuple[Recipient, ...]
-    ) -> list[Undelivered]:
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def send(recipient: Recipient) -> Undelivered | None:
-            async with gate:
-                return await self._send(hold, alert, recipient)
-
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(send(recipient)) for recipient in missing]
-        return [failure for task in tasks if (failure := task.result()) is not None]
-
-    async def _send(self, hold: _Hold, alert: Alert, recipient: Recipient) -> Undelivered | None:
-        way = (alert.id, recipient.tag)
-        if way in self._on_the_way:
-            return TryAgain("on its way", "another attempt is on its way")
-        self._on_the_way.add(way)
-        try:
-            return await self._try(hold, alert, recipient)
-        finally:
-            self._on_the_way.discard(way)
-
-    async def _try(self, hold: _Hold, alert: Alert, recipient: Recipient) -> Undelivered | None:
-        try:
-            await end_soon(self._deliver(hold, alert, recipient), GRACE_S)
-        except Undelivered as error:
-            failure = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the alert is tried again
-            failure = _unexpected(error)
-        else:
-            return None
-        await self._note_failure(alert, recipient, failure, hold.attempt)
-        return failure
-
-    async def _deliver(self, hold: _Hold, alert: Alert, recipient: Recipient) -> None:
-        if not self._is_ours_for(self._channel.timeout_seconds, hold):
-            raise TryAgain("stood still", "this process stood still; another may be sending it")
-        receipt = await self._channel.send(alert, recipient)
-        now_ms = _now_ms()
-        took_ms = now_ms - alert.received_at_ms
-        await self._inbox.settle(
-            hold.entry_id,
-            alert,
-            recipient,
-            self._channel.recipients,
-            message_id=receipt.message_id,
-            now_ms=now_ms,
-        )
-        name = self._channel.name
-        log.info(
-            "%s: %s delivered to %s, %d ms after %s, attempt %d",
-            name, alert.id, recipient.tag, took_ms, self._source.since, hold.attempt,
-        )  # fmt: skip
-        self._heartbeat.took(f"{self._source.start}_to_{name}", took_ms)
-        self._heartbeat.counters[f"delivered_{self._counted}"] += 1
-        self._note("last_delivered", alert.id)
-        self._note("last_delivered_at", str(now_ms))
-
-    async def _note_failure(
-        self, alert: Alert, recipient: Recipient, failure: Undelivered, attempt: int
-    ) -> None:
-        name, now_ms = self._channel.name, _now_ms()
-        self._heartbeat.counters[f"failed_{self._counted}"] += 1
-        self._note("last_failure", failure.reason)
-        self._note("last_failure_at", str(now_ms))
-        more = self._throttle.admit(failure.kind, time.monotonic())
-        if more is not None:
-            log.log(
-                logging.ERROR if isinstance(failure, Refused) else logging.WARNING,
-                "%s: %s not delivered to %s at attempt %d: %s; trying again in %.0f s%s",
-                name, alert.id, recipient.tag, attempt, failure.reason,
-                self._wait_s([failure], attempt),
-                f" ({more} more of this kind since the last such line)" if more else "",
-            )  # fmt: skip
-        await self._inbox.note_failure(failure.reason, now_ms)
-
-    def _wait_s(self, failures: list[Undelivered], attempt: int) -> float:
-        """Until the entry is tried again: the shortest that suits one of its recipients."""
-        waits = []
-        for failure in failures:
-            wait_s = self._patience.backoff_s(attempt)
-            if isinstance(failure, Refused):
-                wait_s = self._patience.max_s
-            elif isinstance(failure, TryAgain) and failure.after_seconds is not None:
-                wait_s = max(wait_s, failure.after_seconds)
-            waits.append(wait_s)
-        return min(waits)
-
-    def _note(self, what: str, text: str) -> None:
-        self._heartbeat.facts[f"{self._counted}_{what}"] = text
-
-
-def _unexpected(error: Exception) -> TryAgain:
-    """Its text stays out of the log: a library's words may hold a secret; type and place do not."""
-    trace, name = error.__traceback__, type(error).__name__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
-    return TryAgain(f"unexpected {name} {where}", f"an error nobody expected, {name} at {where}")

@@ -1,4 +1,4 @@
-"""Everything that delivery keeps in Redis: the group's pending list, the ledger, the totals.
+"""What delivery keeps in Redis: the group's pending list, the ledger, dead letters, totals.
 
 All operations may be repeated after a lost reply, so they go through ``RedisAccess.patiently``.
 Only totals of failures may then count twice, which nobody decides by.
@@ -12,7 +12,8 @@ from typing import Any, TypeVar, cast
 from redis.exceptions import ResponseError
 
 import shared
-from services.notifier.channels import Recipient
+from services.notifier.channels import Receipt, Recipient
+from services.notifier.dead_letter import DeadLetter
 from services.notifier.decisions import Pending
 from services.notifier.sources import Alert, Source
 from shared import keys
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 Entry = tuple[bytes, dict[bytes, bytes]]
 
-_SETTLE = Path(shared.__file__).parent / "scripts" / "settle.lua"
+_SCRIPTS = Path(shared.__file__).parent / "scripts"
 _PAGE = 1000
 # Deliveries remembered here, should Redis lose its record of them: at 100 bytes each, a megabyte.
 _MOST_REMEMBERED = 10_000
@@ -42,14 +43,17 @@ class Inbox:
         consumer: str,
         *,
         ledger_ttl_ms: int,
+        dead_maxlen: int,
         events: EventsWriter,
     ) -> None:
         """Nothing is read or created before the first operation."""
         self._access, self._source = access, source
         self._channel, self._consumer = channel, consumer
-        self._ledger_ttl_ms, self._events = ledger_ttl_ms, events
+        self._ledger_ttl_ms, self._dead_maxlen = ledger_ttl_ms, dead_maxlen
+        self._events = events
         self._delivered: dict[str, str] = {}
-        self._settle = access.script(_SETTLE.read_text())
+        self._settle = access.script((_SCRIPTS / "settle.lua").read_text())
+        self._bury = access.script((_SCRIPTS / "bury.lua").read_text())
 
     async def create(self) -> None:
         """Make sure that the group exists; a new one begins with all that is retained."""
@@ -80,8 +84,14 @@ class Inbox:
         streams = cast("list[tuple[bytes, list[Entry]]]", reply)
         return [entry for _, entries in streams for entry in entries]
 
-    async def pending(self, after: bytes | None) -> list[Pending]:
-        """A page of the group's unacknowledged entries in order, from the one after ``after``."""
+    async def pending(self) -> list[Pending]:
+        """The group's unacknowledged entries, the oldest first."""
+        found: list[Pending] = []
+        while page := await self._page(found[-1].entry_id if found else None):
+            found += page
+        return found
+
+    async def _page(self, after: bytes | None) -> list[Pending]:
         first = "-" if after is None else f"({after.decode()}"
         reply = await self._grouped(
             lambda: self._access.client.xpending_range(
@@ -115,6 +125,19 @@ class Inbox:
         )
         claimed = cast("list[tuple[bytes, dict[bytes, bytes] | None]]", reply)
         return next(((entry_id, fields or {}) for entry_id, fields in claimed), None)
+
+    async def put_back(self, entry_id: bytes, attempts: int) -> None:
+        """Leave an entry that is ours for later; its waiting begins now.
+
+        ``attempts`` is how many there were: reading or claiming counted one that may not have been.
+        """
+        name, stream = self._consumer, self._source.stream
+        await self._grouped(
+            lambda: self._access.client.xclaim(
+                stream, self._channel, name, 0, [entry_id],
+                idle=0, retrycount=attempts, justid=True,
+            )
+        )  # fmt: skip
 
     async def acknowledge(self, entry_id: bytes) -> None:
         """The group is done with this entry."""
@@ -159,29 +182,57 @@ class Inbox:
         recipient: Recipient,
         recipients: Sequence[Recipient],
         *,
-        message_id: str,
+        receipt: Receipt,
         now_ms: int,
     ) -> bool:
         """Record a delivery; acknowledges, and answers True, when nobody is missing any more."""
-        others = [self._ledger(alert, other) for other in recipients if other != recipient]
-        written = [
-            self._source.stream,
-            self._source.totals(self._channel),
-            self._ledger(alert, recipient),
-            *others,
-        ]
+        ledger, *others = self._ledgers(alert, recipient, recipients)
+        written = [self._source.stream, self._source.totals(self._channel), ledger, *others]
+        text = f"{now_ms} {receipt.message_id} {receipt.answer}".rstrip()
         arguments: list[str | bytes | int] = [
             self._channel,
             entry_id,
             self._ledger_ttl_ms,
-            f"{now_ms} {message_id}",
+            text,
             alert.id,
             now_ms,
             now_ms - alert.received_at_ms,
         ]
-        self._remember(written[2], f"{now_ms} {message_id}")
+        self._remember(ledger, text)
         reply = await self._access.patiently(lambda: self._settle(keys=written, args=arguments))
         return bool(reply[1])
+
+    async def bury(
+        self,
+        letter: DeadLetter,
+        alert: Alert,
+        recipient: Recipient,
+        recipients: Sequence[Recipient],
+    ) -> bool:
+        """Write a delivery off as a dead letter; whether it was done now, by us.
+
+        Acknowledges when nobody is missing any more.
+        """
+        ledger, *others = self._ledgers(alert, recipient, recipients)
+        dead = keys.dead(self._channel)
+        written = [self._source.stream, self._source.totals(self._channel), ledger, dead, *others]
+        arguments: list[str | bytes | int] = [
+            self._channel,
+            letter.entry_id,
+            self._ledger_ttl_ms,
+            f"{letter.at_ms} dead",
+            self._dead_maxlen,
+            *letter.fields(),
+        ]
+        reply = await self._access.patiently(lambda: self._bury(keys=written, args=arguments))
+        return bool(reply[0] == b"buried")
+
+    def _ledgers(
+        self, alert: Alert, recipient: Recipient, recipients: Sequence[Recipient]
+    ) -> list[str]:
+        """The recipient's ledger entry, then those of the others."""
+        others = [other for other in recipients if other != recipient]
+        return [self._ledger(alert, each) for each in (recipient, *others)]
 
     def _remember(self, ledger: str, text: str) -> None:
         self._delivered[ledger] = text

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from cli.embedded_redis import redis_server
 from services.notifier.channels import Channel
 from services.notifier.delivery import Delivery, Postman
+from services.notifier.gate import Gate
 from services.notifier.message import Periods
 from services.notifier.sources import SIGNALS, Source
 from services.notifier.wording import Wording
@@ -189,10 +191,15 @@ class Bench:
         return EventsWriter(access, service, "1", Streams())
 
     async def pending(self, group: str, source: Source = SIGNALS) -> list[dict[str, Any]]:
-        """The group's pending list."""
-        rows: Any = await self.redis.xpending_range(
-            source.stream, group, min="-", max="+", count=1000
-        )
+        """The group's pending list; empty as long as there is no group."""
+        try:
+            rows: Any = await self.redis.xpending_range(
+                source.stream, group, min="-", max="+", count=1000
+            )
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            return []
         return list(rows)
 
     async def until_settled(
@@ -213,6 +220,12 @@ class Bench:
         events = EventsWriter(access, "notifier", "1", settings.streams)
         return Postman(access, consumer, settings, heartbeat, events)
 
+    def gate(self, channel: str, settings: Settings) -> Gate:
+        """A gate as a further notifier has it."""
+        postman = self.postman(settings, "another")
+        self.stack.push_async_callback(postman.access.close)
+        return postman.gate(channel)
+
     async def deliver(
         self,
         channel: Channel,
@@ -223,7 +236,8 @@ class Bench:
     ) -> Heartbeat:
         """Serve a channel from a stream in this process until the test ends."""
         postman = self.postman(settings, consumer)
-        task = asyncio.create_task(Delivery(postman, channel, source).run())
+        gate = postman.gate(channel.name)
+        task = asyncio.create_task(Delivery(postman, channel, source, gate).run())
 
         async def stop() -> None:
             task.cancel()

@@ -1,13 +1,28 @@
 """What to do with an entry, and when to try again."""
 
-import pytest
+from dataclasses import replace
 
-from services.notifier.decisions import Patience, Pending, Verdict, backoff_s, due, verdict
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifier.decisions import (
+    REVIVED,
+    Patience,
+    Pending,
+    Terms,
+    Verdict,
+    backoff_s,
+    due,
+    recorded_ms,
+    verdict,
+)
 from shared.event import Event
 from shared.trade_signal import example_signal
 
 HOUR_MS = 3_600_000
 RECEIVED_MS = 1_762_094_100_012
+TERMS = Terms("email", give_up_ms=HOUR_MS, ledger_ttl_ms=2 * HOUR_MS)
 PATIENCE = Patience(base_s=1.0, max_s=60.0, claim_idle_s=30.0)
 
 
@@ -19,13 +34,15 @@ PATIENCE = Patience(base_s=1.0, max_s=60.0, claim_idle_s=30.0)
         pytest.param(False, 0, 10, Verdict.DELIVERED, id="everybody has it"),
         pytest.param(True, 2, 10, Verdict.STALE, id="stale"),
         pytest.param(True, 0, 10, Verdict.STALE, id="stale and known"),
-        pytest.param(False, 1, HOUR_MS + 1, Verdict.FORGOTTEN, id="older than the ledger"),
+        pytest.param(False, 1, HOUR_MS + 1, Verdict.EXPIRED, id="too old to be tried again"),
+        pytest.param(False, 0, HOUR_MS + 1, Verdict.DELIVERED, id="old, and everybody has it"),
+        pytest.param(False, 1, 2 * HOUR_MS + 1, Verdict.FORGOTTEN, id="older than the ledger"),
         pytest.param(False, 1, -5000, Verdict.SEND, id="our clock was set back"),
     ],
 )
 def test_verdict(stale: bool, missing: int, age_ms: int, expected: Verdict) -> None:
     signal = example_signal(stale=stale, received_at_ms=RECEIVED_MS)
-    judged = verdict(signal, missing, now_ms=RECEIVED_MS + age_ms, ledger_ttl_ms=HOUR_MS)
+    judged = verdict(signal, missing, now_ms=RECEIVED_MS + age_ms, terms=TERMS)
     assert judged is expected
 
 
@@ -34,7 +51,7 @@ def test_verdict(stale: bool, missing: int, age_ms: int, expected: Verdict) -> N
     [
         pytest.param(True, True, 2, 10, Verdict.SEND, id="told just now"),
         pytest.param(True, True, 0, 10, Verdict.DELIVERED, id="everybody has it"),
-        pytest.param(True, True, 1, HOUR_MS + 1, Verdict.FORGOTTEN, id="older than the ledger"),
+        pytest.param(True, True, 1, HOUR_MS + 1, Verdict.EXPIRED, id="too old"),
         pytest.param(False, True, 2, 10, Verdict.RECORDED, id="no alert"),
         pytest.param(True, False, 2, 10, Verdict.RECORDED, id="nobody wants events"),
     ],
@@ -44,13 +61,13 @@ def test_verdict_of_an_event(
 ) -> None:
     event = Event("…", "redis", "lost", "ingest", "1", RECEIVED_MS, alert, RECEIVED_MS)
     now_ms = RECEIVED_MS + age_ms
-    judged = verdict(event, missing, now_ms=now_ms, ledger_ttl_ms=HOUR_MS, events=events)
+    judged = verdict(event, missing, now_ms=now_ms, terms=replace(TERMS, events=events))
     assert judged is expected
 
 
 def test_market_time_does_not_make_a_replayed_signal_old() -> None:
     signal = example_signal(close_time_ms=1_000_000_000_000, received_at_ms=RECEIVED_MS)
-    judged = verdict(signal, 1, now_ms=RECEIVED_MS + 5, ledger_ttl_ms=HOUR_MS)
+    judged = verdict(signal, 1, now_ms=RECEIVED_MS + 5, terms=TERMS)
     assert judged is Verdict.SEND
 
 
@@ -62,26 +79,58 @@ def test_backoff_doubles_up_to_its_limit(attempts: int, seconds: float) -> None:
     assert backoff_s(attempts, base_s=1.0, max_s=60.0) == seconds
 
 
+def test_what_a_channel_cannot_do_is_told_by_the_others() -> None:
+    event = Event("…", "channel:email", "broken", "notifier", "1", RECEIVED_MS, True, RECEIVED_MS)
+    for channel, expected in (("email", Verdict.OTHER), ("telegram", Verdict.SEND)):
+        terms = replace(TERMS, channel=channel)
+        assert verdict(event, 1, now_ms=RECEIVED_MS, terms=terms) is expected
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [("", Verdict.SEND), ("email", Verdict.SEND), ("telegram", Verdict.OTHER)],
+)
+def test_a_test_signal_may_be_for_one_channel(only: str, expected: Verdict) -> None:
+    signal = example_signal(received_at_ms=RECEIVED_MS, test=True, only=only)
+    assert verdict(signal, 1, now_ms=RECEIVED_MS, terms=TERMS) is expected
+
+
 @pytest.mark.parametrize(
     ("entry", "is_due"),
     [
-        pytest.param(Pending(b"1-0", "me", 0, 1), True, id="own, from a previous life"),
+        pytest.param(Pending(b"1-0", "me", 1999, 2), False, id="own, in its backoff"),
+        pytest.param(Pending(b"1-0", "me", 2000, 2), True, id="own, after its backoff"),
+        pytest.param(Pending(b"1-0", "me", 0, 0), True, id="own, never tried"),
         pytest.param(Pending(b"2-0", "me", 90_000, 1), False, id="own, in hand"),
-        pytest.param(Pending(b"3-0", "me", 90_000, 1), False, id="own, still waiting"),
-        pytest.param(Pending(b"4-0", "me", 10, 9), True, id="own, waited enough"),
+        pytest.param(Pending(b"1-0", "me", 40_000, 2), True, id="own, from a previous life"),
+        pytest.param(Pending(b"1-0", "me", 40_000, 7), False, id="own, suspected of ending us"),
         pytest.param(Pending(b"5-0", "other", 29_999, 1), False, id="other's, perhaps at work"),
         pytest.param(Pending(b"5-0", "other", 30_000, 1), True, id="other's, dead"),
         pytest.param(Pending(b"5-0", "other", 59_999, 20), False, id="other's, in its backoff"),
         pytest.param(Pending(b"5-0", "other", 60_000, 20), True, id="other's, after its backoff"),
+        pytest.param(Pending(b"5-0", REVIVED, 0, 20), True, id="wanted by a person"),
     ],
 )
 def test_due(entry: Pending, is_due: bool) -> None:
+    found = due([entry], consumer="me", in_hand={b"2-0"}, patience=PATIENCE, since_start_s=40.0)
+    assert found == ([entry] if is_due else [])
+
+
+def test_what_failed_in_an_outage_waits_no_longer_when_it_is_over() -> None:
+    before, after = Pending(b"1-0", "me", 9000, 7), Pending(b"2-0", "me", 8000, 7)
     found = due(
-        [entry],
+        [before, after],
         consumer="me",
-        in_hand={b"2-0"},
-        waits={b"3-0": 100.1, b"4-0": 100.0},
-        now_s=100.0,
+        in_hand=(),
         patience=PATIENCE,
+        since_start_s=40.0,
+        since_recovery_s=9.0,
     )
-    assert list(found) == ([entry] if is_due else [])
+    assert found == [before]
+
+
+@given(st.lists(st.integers(0, 10**15), unique=True))
+def test_the_newest_is_tried_first(times: list[int]) -> None:
+    pending = [Pending(f"{at}-0".encode(), "me", 60_000, 1) for at in sorted(times)]
+    found = due(pending, consumer="me", in_hand=(), patience=PATIENCE, since_start_s=0.0)
+    assert [recorded_ms(entry.entry_id) for entry in found] == sorted(times, reverse=True)

@@ -1,0 +1,368 @@
+"""One alert on its way to those who miss it: judge, send, then record and acknowledge.
+
+Whatever a peer answers ends in one of three ways for a recipient: it is served, it is written off
+as a dead letter, or it stays pending for a later attempt.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from enum import Enum
+
+from services.notifier.channels import (
+    Broken,
+    Channel,
+    Recipient,
+    Refused,
+    TryAgain,
+    Undelivered,
+)
+from services.notifier.dead_letter import DeadLetter
+from services.notifier.decisions import Terms, Verdict, channel_subject, verdict
+from services.notifier.endings import end_soon
+from services.notifier.gate import Gate
+from services.notifier.hold import Hold, now_s
+from services.notifier.inbox import Inbox
+from services.notifier.outage import Outage
+from services.notifier.sources import Alert, Source
+from shared.candle import Fields
+from shared.event import Event
+from shared.events import EventsWriter
+from shared.health import Heartbeat
+from shared.log import Throttle
+from shared.malformed import Malformed
+
+log = logging.getLogger(__name__)
+
+# Recipients of one alert that are served at the same time.
+AT_ONCE = 4
+
+# Whoever edits one entry edits more; the log has them all.
+_MALFORMED_QUIET_S = 300.0
+# Of dead letters, people hear of the first and find the others in the stream.
+_DEAD_QUIET_S = 300.0
+
+# After SIGTERM a send in flight may still end; the process has five seconds for all its goodbyes.
+GRACE_S = 2.5
+
+
+class Outcome(Enum):
+    """What became of an entry."""
+
+    DONE = "acknowledged"
+    FAILED = "tried, and to be tried again"
+    WAITS = "not tried yet"
+    CLOSED = "not tried, since the channel cannot be used now"
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """A recipient who was not tried: the rate limit wants some time to pass."""
+
+    seconds: float
+
+
+def now_ms() -> int:
+    """Our clock, ms UTC."""
+    return int(time.time() * 1000)
+
+
+class Courier:
+    """Takes the alerts of one stream to the recipients of one channel."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        source: Source,
+        inbox: Inbox,
+        gate: Gate,
+        *,
+        terms: Terms,
+        late_after_s: float,
+        heartbeat: Heartbeat,
+        events: EventsWriter,
+    ) -> None:
+        """Take what is in ``inbox``, while ``gate`` is open."""
+        self._channel, self._source, self._inbox, self._gate = channel, source, inbox, gate
+        self._terms, self._late_after_ms = terms, late_after_s * 1000
+        self._heartbeat, self._events = heartbeat, events
+        self._counted = source.counted(channel.name)
+        # An alert that was lost and found again has a second entry.
+        self._on_the_way: set[tuple[str, str]] = set()
+        # Why the last attempt failed, of entries that are pending.
+        self._reasons: dict[bytes, str] = {}
+        self._throttle = Throttle()
+        self._limited: dict[str, float] = {}
+        self._missing: dict[bytes, frozenset[str]] = {}
+        self.outage = Outage()
+
+    # --- one entry
+
+    async def carry(self, hold: Hold, fields: Fields, *, first: bool = False) -> Outcome:
+        """Bring an entry as far as possible; what is ``first`` leaves a backlog to the others."""
+        alert = await self._read(hold, fields)
+        if alert is None:
+            return Outcome.DONE
+        missing = await self._inbox.missing(alert, self._channel.recipients)
+        judged = verdict(alert, len(missing), now_ms=now_ms(), terms=self._terms)
+        if judged is Verdict.EXPIRED and not hold.revived:
+            await self._give_up(hold, fields, alert, missing)
+            return Outcome.DONE
+        if judged not in (Verdict.SEND, Verdict.EXPIRED):
+            level = logging.DEBUG if judged is Verdict.RECORDED else logging.INFO
+            log.log(level, "%s: %s not sent: %s", self._channel.name, alert.id, judged.value)
+            await self._inbox.acknowledge(hold.entry_id)
+            self._forget(hold.entry_id)
+            return Outcome.DONE
+        if first and self._is_late(alert):
+            return await self._put_back(hold, Outcome.WAITS)
+        return await self._serve(hold, fields, alert, missing)
+
+    def is_hopeless(self, entry_id: bytes) -> bool:
+        """Whether all who miss the entry must wait for the rate limit."""
+        if self.limited_s() is None:
+            return False
+        everybody = frozenset(each.tag for each in self._channel.recipients)
+        return self._missing.get(entry_id, everybody) <= self._limited.keys()
+
+    def limited_s(self) -> float | None:
+        """Seconds until the rate limit lets somebody through; None if it holds nobody back."""
+        at_s = time.monotonic()
+        self._limited = {tag: until_s for tag, until_s in self._limited.items() if until_s > at_s}
+        return min(self._limited.values()) - at_s if self._limited else None
+
+    async def _read(self, hold: Hold, fields: Fields) -> Alert | None:
+        """The alert of an entry; one that has none is acknowledged."""
+        if not fields:
+            log.warning("%s: entry %s was trimmed before it was delivered",
+                        self._channel.name, hold.entry_id.decode())  # fmt: skip
+        else:
+            try:
+                return self._source.read(hold.entry_id, fields)
+            except Malformed as error:
+                await self._note_malformed(error)
+        await self._inbox.acknowledge(hold.entry_id)
+        self._forget(hold.entry_id)
+        return None
+
+    def _is_late(self, alert: Alert) -> bool:
+        if isinstance(alert, Event):
+            return now_ms() - alert.at_ms > self._late_after_ms
+        return alert.age_ms(now_ms()) > self._late_after_ms
+
+    async def _serve(
+        self, hold: Hold, fields: Fields, alert: Alert, missing: tuple[Recipient, ...]
+    ) -> Outcome:
+        if not await self._gate.enter():
+            return await self._put_back(hold, Outcome.CLOSED)
+        results = await self._send_to_all(hold, fields, alert, missing)
+        later = [result for result in results.values() if isinstance(result, _Later)]
+        failed = [result for result in results.values() if isinstance(result, Undelivered)]
+        if not (later or failed):
+            self._forget(hold.entry_id)
+            return Outcome.DONE
+        self._missing[hold.entry_id] = frozenset(tag for tag, what in results.items() if what)
+        if len(later) == len(results):
+            return await self._put_back(hold, Outcome.WAITS)
+        return await self._put_back(hold, Outcome.FAILED if failed else Outcome.WAITS, tried=True)
+
+    async def _put_back(self, hold: Hold, outcome: Outcome, *, tried: bool = False) -> Outcome:
+        if hold.lasts(0):  # else it may be another's by now
+            await self._inbox.put_back(hold.entry_id, hold.attempt if tried else hold.attempt - 1)
+        return outcome
+
+    def _forget(self, entry_id: bytes) -> None:
+        self._reasons.pop(entry_id, None)
+        self._missing.pop(entry_id, None)
+
+    def keep_only(self, pending: set[bytes]) -> None:
+        """Forget entries that others have ended."""
+        for entry_id in (self._reasons.keys() | self._missing.keys()) - pending:
+            self._forget(entry_id)
+
+    # --- one recipient
+
+    async def _send_to_all(
+        self, hold: Hold, fields: Fields, alert: Alert, missing: tuple[Recipient, ...]
+    ) -> dict[str, Undelivered | _Later | None]:
+        """What became of each recipient, by tag; None for those who are done with."""
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def send(recipient: Recipient) -> Undelivered | _Later | None:
+            async with turns:
+                return await self._send(hold, fields, alert, recipient)
+
+        async with asyncio.TaskGroup() as group:
+            tasks = {each.tag: group.create_task(send(each)) for each in missing}
+        return {tag: task.result() for tag, task in tasks.items()}
+
+    async def _send(
+        self, hold: Hold, fields: Fields, alert: Alert, recipient: Recipient
+    ) -> Undelivered | _Later | None:
+        way = (alert.id, recipient.tag)
+        if way in self._on_the_way:
+            return TryAgain("on its way", "another attempt is on its way")
+        wait_s = await self._channel.limiter.admit(recipient)
+        if wait_s > 0:
+            self._limited[recipient.tag] = time.monotonic() + wait_s
+            return _Later(wait_s)
+        self._on_the_way.add(way)
+        try:
+            failure = await self._try(hold, alert, recipient)
+        finally:
+            self._on_the_way.discard(way)
+        if isinstance(failure, Refused):
+            await self._bury(hold, fields, alert, recipient, failure.reason)
+            return None
+        return failure
+
+    async def _try(self, hold: Hold, alert: Alert, recipient: Recipient) -> Undelivered | None:
+        try:
+            await end_soon(self._deliver(hold, alert, recipient), GRACE_S)
+        except Undelivered as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the alert is tried again
+            failure = _unexpected(error)
+        else:
+            return None
+        await self._note_failure(hold, alert, recipient, failure)
+        return failure
+
+    async def _deliver(self, hold: Hold, alert: Alert, recipient: Recipient) -> None:
+        if not hold.lasts(self._channel.timeout_seconds):
+            raise TryAgain("stood still", "this process stood still; another may be sending it")
+        receipt = await self._channel.send(alert, recipient)
+        at_ms = now_ms()
+        took_ms = at_ms - alert.received_at_ms
+        await self._inbox.settle(
+            hold.entry_id,
+            alert,
+            recipient,
+            self._channel.recipients,
+            receipt=receipt,
+            now_ms=at_ms,
+        )
+        name = self._channel.name
+        log.info(
+            "%s: %s delivered to %s, %d ms after %s, attempt %d%s",
+            name, alert.id, recipient.tag, took_ms, self._source.since, hold.attempt,
+            self._doubt(hold),
+        )  # fmt: skip
+        self.outage.worked(now_s(), was_broken=await self._gate.worked())
+        self._heartbeat.took(f"{self._source.start}_to_{name}", took_ms)
+        self._heartbeat.counters[f"delivered_{self._counted}"] += 1
+        self.note("last_delivered", alert.id)
+        self.note("last_delivered_at", str(at_ms))
+
+    def _doubt(self, hold: Hold) -> str:
+        """Said of an alert that an earlier attempt, whose end nobody saw, may have brought too."""
+        if hold.attempt == 1 or hold.entry_id in self._reasons or hold.revived:
+            return ""
+        return "; an earlier one was cut off, so it may be there twice"
+
+    # --- when it does not work
+
+    async def _note_failure(
+        self, hold: Hold, alert: Alert, recipient: Recipient, failure: Undelivered
+    ) -> None:
+        name, attempt = self._channel.name, hold.attempt
+        self._reasons[hold.entry_id] = failure.reason
+        self._heartbeat.counters[f"failed_{self._counted}"] += 1
+        self.note("last_failure", failure.reason)
+        self.note("last_failure_at", str(now_ms()))
+        more = self._throttle.admit(failure.kind, time.monotonic())
+        if more is not None:
+            log.log(
+                logging.WARNING if isinstance(failure, TryAgain) else logging.ERROR,
+                "%s: %s not delivered to %s at attempt %d: %s; %s%s",
+                name, alert.id, recipient.tag, attempt, failure.reason, _then(failure),
+                f" ({more} more of this kind since the last such line)" if more else "",
+            )  # fmt: skip
+        await self._inbox.note_failure(failure.reason, now_ms())
+        await self._tell_gate(failure)
+
+    async def _tell_gate(self, failure: Undelivered) -> None:
+        if isinstance(failure, Broken):
+            await self._gate.break_(failure.reason)
+        elif isinstance(failure, TryAgain):
+            self.outage.failed()
+            if failure.after_seconds is not None:
+                await self._gate.pause(failure.after_seconds, failure.reason)
+
+    async def _give_up(
+        self, hold: Hold, fields: Fields, alert: Alert, missing: tuple[Recipient, ...]
+    ) -> None:
+        hours = self._terms.give_up_ms / 3_600_000
+        why = f"older than {hours:g} h"
+        if last := self._reasons.get(hold.entry_id):
+            why = f"{why}; the last attempt: {last}"
+        for recipient in missing:
+            await self._bury(hold, fields, alert, recipient, why, attempts=hold.attempt - 1)
+        self._forget(hold.entry_id)
+
+    async def _bury(
+        self,
+        hold: Hold,
+        fields: Fields,
+        alert: Alert,
+        recipient: Recipient,
+        reason: str,
+        *,
+        attempts: int | None = None,
+    ) -> None:
+        name = self._channel.name
+        letter = DeadLetter(
+            channel=name,
+            alert_id=alert.id,
+            stream=self._source.stream,
+            entry_id=hold.entry_id,
+            recipient=recipient.tag,
+            reason=reason,
+            attempts=hold.attempt if attempts is None else attempts,
+            at_ms=now_ms(),
+            alert=fields,
+        )
+        if not await self._inbox.bury(letter, alert, recipient, self._channel.recipients):
+            return
+        self._heartbeat.counters[f"dead_{self._counted}"] += 1
+        log.error("%s: dead letter: %s", name, letter.sentence)
+        if isinstance(alert, Event):
+            return  # to tell of what could not be told would not end
+        await self._events.once(
+            channel_subject(name),
+            "dead",
+            f"{letter.sentence}; see ./btc-scanner dead list {name}",
+            quiet_s=_DEAD_QUIET_S,
+        )
+
+    async def _note_malformed(self, error: Malformed) -> None:
+        log.error("%s: not delivered, never will be: %s", self._channel.name, error)
+        await self._events.once(
+            self._source.stream.partition(":")[0],
+            "malformed",
+            f"{error}; it is not delivered, and never will be",
+            quiet_s=_MALFORMED_QUIET_S,
+        )
+
+    def note(self, what: str, text: str) -> None:
+        """Let the heartbeat say so of this channel and stream."""
+        self._heartbeat.facts[f"{self._counted}_{what}"] = text
+
+
+def _then(failure: Undelivered) -> str:
+    if isinstance(failure, Refused):
+        return "it becomes a dead letter"
+    if isinstance(failure, Broken):
+        return "the channel waits for the remedy"
+    after = failure.after_seconds if isinstance(failure, TryAgain) else None
+    return "it is tried again" if after is None else f"nothing is sent for {after:.0f} s"
+
+
+def _unexpected(error: Exception) -> TryAgain:
+    """Its text stays out of the log: a library's words may hold a secret; type and place do not."""
+    trace, name = error.__traceback__, type(error).__name__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
+    return TryAgain(f"unexpected {name} {where}", f"an error nobody expected, {name} at {where}")

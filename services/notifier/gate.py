@@ -1,0 +1,119 @@
+"""Whether a channel may be used now, for all replicas together; the state is in Redis.
+
+It is closed for as long as the peer asked (429), or because nobody can be served before a person
+did something (a wrong password). A broken channel is probed: one attempt per ``probe_s``, by one of
+the replicas, until one succeeds. That it broke and that it works again is told once each, by the
+other channels.
+"""
+
+import logging
+import time
+from typing import Any
+
+from services.notifier.decisions import channel_subject
+from shared import keys
+from shared.event import Trouble, read_trouble
+from shared.events import EventsWriter
+from shared.redis_access import RedisAccess
+
+log = logging.getLogger(__name__)
+
+BROKEN = "broken"
+
+# By which a new process knows that what closed the gate may have been repaired since.
+_REPAIRABLE = (b"broken", b"probing")
+
+
+class Gate:
+    """One channel's gate."""
+
+    def __init__(
+        self, access: RedisAccess, events: EventsWriter, channel: str, *, probe_s: float
+    ) -> None:
+        """Nothing is asked before the first operation."""
+        self._access, self._events, self._channel = access, events, channel
+        self._key, self._subject = keys.gate(channel), channel_subject(channel)
+        self._probe_ms = max(1, round(probe_s * 1000))
+        self._broken: Trouble | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the channel was broken when this was asked last."""
+        return self._broken is not None
+
+    async def start(self) -> None:
+        """Let a new process try at once what an old one found broken: it may know better."""
+        text = await self._access.value(self._key)
+        if text is not None and text.startswith(_REPAIRABLE):
+            await self._access.patiently(lambda: self._access.client.delete(self._key))
+
+    async def closed_s(self) -> float:
+        """Seconds until an attempt may be made; 0 = now."""
+
+        async def look() -> list[Any]:
+            async with self._access.client.pipeline(transaction=False) as pipe:
+                pipe.pttl(self._key)
+                pipe.hget(keys.TROUBLES, self._subject)
+                return await pipe.execute(raise_on_error=False)
+
+        remaining_ms, text = await self._access.patiently(look)
+        # Somebody may have spoilt the troubles; this decides nothing but how often to try.
+        trouble = read_trouble(text) if isinstance(text, bytes) else None
+        self._broken = trouble if trouble and trouble.state == BROKEN else None
+        if remaining_ms == -1:  # made by hand, and would stand for ever
+            await self._access.patiently(
+                lambda: self._access.client.pexpire(self._key, self._probe_ms)
+            )
+            return self._probe_ms / 1000
+        return max(0, int(remaining_ms)) / 1000
+
+    async def enter(self) -> bool:
+        """Whether an attempt may be made now: of a broken channel only one at a time."""
+        if await self.closed_s() > 0:
+            return False
+        return self._broken is None or await self._may_probe()
+
+    async def _may_probe(self) -> bool:
+        client = self._access.client
+        taken = await self._access.patiently(
+            lambda: client.set(self._key, "probing", nx=True, px=self._probe_ms)
+        )
+        return bool(taken)
+
+    async def pause(self, seconds: float, reason: str) -> None:
+        """Let nobody try for so long, unless a longer pause stands."""
+        pause_ms = max(1, round(seconds * 1000))
+
+        async def write() -> None:
+            async with self._access.client.pipeline(transaction=True) as pipe:
+                pipe.set(self._key, f"paused: {reason}", nx=True, px=pause_ms)
+                pipe.pexpire(self._key, pause_ms, gt=True)
+                await pipe.execute()
+
+        await self._access.patiently(write)
+
+    async def break_(self, reason: str) -> None:
+        """Close it until a probe succeeds, and tell so once."""
+        client = self._access.client
+        await self._access.patiently(
+            lambda: client.set(self._key, f"broken: {reason}", px=self._probe_ms)
+        )
+        trouble = Trouble(BROKEN, int(time.time() * 1000))
+        told = await self._events.begin(
+            self._subject,
+            trouble,
+            f"{self._channel} is broken, nothing is sent by it: {reason};"
+            f" what it misses waits, and is sent when it works again",
+        )
+        if told:
+            log.critical("%s is broken: %s", self._channel, reason)
+
+    async def worked(self) -> bool:
+        """Open it after a success; whether it was broken."""
+        trouble, self._broken = self._broken, None
+        if trouble is None:
+            return False
+        await self._access.patiently(lambda: self._access.client.delete(self._key))
+        await self._events.end(self._subject, trouble, "recovered", f"{self._channel} works again")
+        log.info("%s works again", self._channel)
+        return True

@@ -1,0 +1,37 @@
+"""For how long an entry of the pending list is ours."""
+
+import time
+from dataclasses import dataclass
+
+# From the end of an attempt until Redis and we have noticed everything.
+CLAIM_MARGIN_S = 5.0
+
+# Where there is one, the clock that goes on while the machine is suspended.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def now_s() -> float:
+    """Seconds on a clock that nobody sets, suspended time included."""
+    return time.clock_gettime(_STEADY)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """An entry that is ours for a while: then another may take it for that of a dead process.
+
+    Attributes:
+        attempt: The number of the attempt it is held for, 1 for the first.
+        since_s: When it was asked for, by ``now_s``.
+        until_s: When another may take it, by ``now_s``.
+        revived: Whether a person wants it tried once more, however old it is.
+    """
+
+    entry_id: bytes
+    attempt: int
+    since_s: float
+    until_s: float
+    revived: bool = False
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether nobody takes the entry for so long."""
+        return now_s() + seconds + CLAIM_MARGIN_S <= self.until_s

@@ -1,0 +1,105 @@
+"""After an outage the newest comes first, and nothing new ever waits for what is old."""
+
+import pytest
+from redis.asyncio import Redis
+
+from services.notifier.channels import TryAgain
+from shared import keys
+
+from .conftest import Bench, fresh_signal, now_ms, wait_until
+from .fake_channel import FakeChannel
+
+MINUTE_MS = 60_000
+
+
+async def test_a_backlog_is_delivered_the_newest_first(bench: Bench) -> None:
+    channel = FakeChannel()
+    received_ms = now_ms() - 10 * MINUTE_MS
+    old = [fresh_signal(number, received_at_ms=received_ms + number) for number in range(40)]
+    channel.open.clear()
+    await bench.emit(*old)
+    await bench.deliver(channel, bench.settings())
+
+    async def all_read() -> bool:
+        return len(await bench.pending("fake")) == 40
+
+    await wait_until(all_read)
+    fresh = fresh_signal(99)
+    await bench.emit(fresh)
+    await wait_until(lambda: (fresh.id, "one") in channel.asked, "the new one, amid the backlog")
+    channel.open.set()
+    await bench.until_settled("fake", 41)
+    order = [what for what, _ in channel.accepted]
+    assert sorted(order) == sorted(one.id for one in (*old, fresh))
+    # What was begun before the rest was read, and what went on at the same time, may be amiss.
+    later = [one.id for one in old[::-1]]
+    misplaced = [abs(order.index(what) - later.index(what)) for what in later if what in order[8:]]
+    assert max(misplaced) <= 8
+
+
+async def test_what_waited_for_a_peer_that_was_down_goes_as_soon_as_it_is_back(
+    bench: Bench, redis: Redis
+) -> None:
+    settings = bench.settings(notifier={"retry_base_seconds": 0.05, "retry_max_seconds": 300.0})
+    channel, signals = FakeChannel(), [fresh_signal(number) for number in range(4)]
+    for signal in signals:
+        channel.troubles[signal.id, "one"] = TryAgain("down", "the peer is down")
+    await bench.deliver(channel, settings)
+    await bench.emit(*signals)
+
+    async def waits_long() -> bool:
+        rows = await bench.pending("fake")
+        return len(rows) == 4 and all(row["times_delivered"] >= 6 for row in rows)
+
+    await wait_until(waits_long, "each to wait for seconds")
+    channel.troubles.clear()
+    await bench.emit(fresh_signal(99))  # the first that finds the peer at work
+    await wait_until(lambda: len(channel.accepted) == 5, seconds=1.0)
+    await bench.until_settled("fake", 5)
+
+
+async def test_a_hanging_peer_lets_some_new_signals_begin_beside(bench: Bench) -> None:
+    channel, signals = FakeChannel(), [fresh_signal(number) for number in range(6)]
+    channel.open.clear()
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(*signals)
+    await wait_until(lambda: len(channel.asked) == 4)
+    assert [what for what, _ in channel.asked] == [one.id for one in signals[:4]]
+    channel.open.set()
+    await bench.until_settled("fake", 6)
+
+
+async def test_what_may_have_ended_its_process_is_not_tried_at_once_by_the_next(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, poison, other = FakeChannel(), fresh_signal(1), fresh_signal(2)
+    await bench.emit(poison)
+    await redis.xgroup_create(keys.SIGNALS, "fake", id="0")
+    await redis.xreadgroup("fake", "here-1", {keys.SIGNALS: ">"})
+    [row] = await bench.pending("fake")
+    await redis.xclaim(keys.SIGNALS, "fake", "here-1", 0, [row["message_id"]], retrycount=9)
+    settings = bench.settings(notifier={"retry_base_seconds": 20.0, "retry_max_seconds": 300.0})
+    heartbeat = await bench.deliver(channel, settings)
+    await bench.emit(other)
+    await wait_until(lambda: channel.accepted == [(other.id, "one")])
+    await wait_until(lambda: heartbeat.facts.get("fake_pending") == "1")
+    assert channel.asked == [(other.id, "one")]
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_that_an_alert_may_be_there_twice_is_said(
+    bench: Bench, redis: Redis, caplog: pytest.LogCaptureFixture, attempts: int
+) -> None:
+    caplog.set_level("INFO")
+    channel = FakeChannel()
+    await bench.emit(fresh_signal())
+    await redis.xgroup_create(keys.SIGNALS, "fake", id="0")
+    await redis.xreadgroup("fake", "here-1", {keys.SIGNALS: ">"})
+    [row] = await bench.pending("fake")
+    await redis.xclaim(
+        keys.SIGNALS, "fake", "here-1", 0, [row["message_id"]], retrycount=attempts - 1
+    )
+    await bench.deliver(channel, bench.settings())
+    await bench.until_settled("fake", 1)
+    said = "an earlier one was cut off, so it may be there twice" in caplog.text
+    assert said is (attempts > 1)

@@ -1,0 +1,187 @@
+"""A channel that is broken, or asked to wait, stops as a whole, says so once, and goes on."""
+
+import pytest
+from redis.asyncio import Redis
+
+from services.notifier.channels import Broken, TryAgain
+from services.notifier.sources import EVENTS
+from shared import keys
+from shared.events import Event, read_event
+
+from .conftest import Bench, fresh_signal, wait_until
+from .fake_channel import FakeChannel
+
+WRONG = Broken("login", "the login is wrong: correct it")
+SLOW = {"retry_base_seconds": 0.05, "retry_max_seconds": 300.0}
+
+
+@pytest.fixture(scope="session")
+def redis_url(each_redis_url: str) -> str:
+    """Every test here runs on each kind of server."""
+    return each_redis_url
+
+
+async def told(redis: Redis) -> list[Event]:
+    return [read_event(entry_id, fields) for entry_id, fields in await redis.xrange(keys.EVENTS)]
+
+
+async def test_a_broken_channel_stops_is_told_once_and_keeps_what_it_misses(
+    bench: Bench, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel, signals = FakeChannel(), [fresh_signal(number) for number in range(5)]
+    for signal in signals:
+        channel.troubles[signal.id, "one"] = WRONG
+    await bench.deliver(channel, bench.settings(notifier=SLOW))
+    await bench.emit(signals[0])
+    await wait_until(lambda: channel.asked)
+    await wait_until(lambda: redis.exists(keys.gate("fake")))
+    await bench.emit(*signals[1:])
+    await wait_until(lambda: bench.pending("fake"), "all to be read")
+
+    async def all_read() -> bool:
+        return len(await bench.pending("fake")) == 5
+
+    await wait_until(all_read)
+    assert len(channel.asked) == 1
+    [event] = await told(redis)
+    assert (event.subject, event.state) == ("channel:fake", "broken")
+    assert "the login is wrong: correct it" in event.sentence
+    assert (await redis.hget(keys.TROUBLES, "channel:fake")).startswith(b"broken ")
+    assert "the channel waits for the remedy" in caplog.text
+    assert 0 < await redis.pttl(keys.gate("fake")) <= 300_000
+
+
+async def test_a_broken_channel_is_probed_and_catches_up_the_newest_first(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, signals = FakeChannel(), [fresh_signal(number) for number in range(6)]
+    for signal in signals:
+        channel.troubles[signal.id, "one"] = WRONG
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(*signals)
+    await wait_until(lambda: len(channel.asked) >= 3, "several probes")
+    channel.troubles.clear()
+    await bench.until_settled("fake", 6)
+    assert sorted(channel.accepted) == sorted((one.id, "one") for one in signals)
+    events = await told(redis)
+    assert [(event.state, event.ends) for event in events] == [
+        ("broken", False),
+        ("recovered", True),
+    ]
+    assert not await redis.exists(keys.gate("fake"))
+    assert not await redis.hexists(keys.TROUBLES, "channel:fake")
+
+
+async def test_of_several_replicas_one_probes_a_broken_channel(bench: Bench, redis: Redis) -> None:
+    channels = [FakeChannel() for _ in range(3)]
+    signals = [fresh_signal(number) for number in range(12)]
+    for signal in signals:
+        for channel in channels:
+            channel.troubles[signal.id, "one"] = WRONG
+    await redis.hset(keys.TROUBLES, "channel:fake", "broken 5")
+    await bench.emit(*signals)
+    for number, channel in enumerate(channels):
+        await bench.deliver(channel, bench.settings(notifier=SLOW), f"here-{number}")
+
+    async def all_read() -> bool:
+        groups = await redis.xinfo_groups(keys.SIGNALS)
+        return bool(groups) and groups[0]["pending"] == 12
+
+    await wait_until(all_read)
+    await wait_until(lambda: any(channel.asked for channel in channels))
+    assert sum(len(channel.asked) for channel in channels) == 1
+    assert await told(redis) == []  # that it is broken was told before
+
+
+async def test_a_new_process_tries_at_once_what_an_old_one_found_broken(
+    bench: Bench, redis: Redis
+) -> None:
+    await redis.hset(keys.TROUBLES, "channel:fake", "broken 5")
+    await redis.set(keys.gate("fake"), "broken: the login is wrong", px=300_000)
+    channel, settings = FakeChannel(), bench.settings(notifier=SLOW)
+    gate = bench.gate("fake", settings)
+    await gate.start()
+    await bench.deliver(channel, settings)
+    await bench.emit(fresh_signal())
+    await bench.until_settled("fake", 1)
+    [event] = await told(redis)
+    assert (event.state, event.since_ms) == ("recovered", 5)
+
+
+async def test_a_pause_that_the_peer_asked_for_holds_all_replicas_and_survives_restarts(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, other, signals = FakeChannel(), FakeChannel(), [fresh_signal(n) for n in range(4)]
+    channel.troubles[signals[0].id, "one"] = TryAgain("flood", "wait 200 s", 200.0)
+    settings = bench.settings()
+    await bench.deliver(channel, settings)
+    await bench.emit(signals[0])
+    await wait_until(lambda: redis.exists(keys.gate("fake")))
+    assert 100_000 < await redis.pttl(keys.gate("fake")) <= 200_000
+    channel.troubles.clear()
+    gate = bench.gate("fake", settings)
+    await gate.start()  # a restart repairs no pause
+    await bench.deliver(other, settings, "here-2")
+    await bench.emit(*signals[1:])
+
+    async def all_put_back() -> bool:
+        rows = await bench.pending("fake")
+        return sorted(row["times_delivered"] for row in rows) == [0, 0, 0, 1]
+
+    await wait_until(all_put_back, "none but the first to count as tried")
+    assert len(channel.asked) + len(other.asked) == 1
+    await redis.delete(keys.gate("fake"))  # the time is over
+    await bench.until_settled("fake", 4)
+    assert sorted(channel.accepted + other.accepted) == sorted((one.id, "one") for one in signals)
+
+
+async def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench, redis: Redis) -> None:
+    gate = bench.gate("fake", bench.settings())
+    await gate.pause(200.0, "long")
+    await gate.pause(3.0, "short")
+    assert await redis.pttl(keys.gate("fake")) > 100_000
+    await gate.pause(900.0, "longer")
+    assert await redis.pttl(keys.gate("fake")) > 800_000
+
+
+async def test_a_gate_made_by_hand_does_not_stand_for_ever(bench: Bench, redis: Redis) -> None:
+    await redis.set(keys.gate("fake"), "somebody's")
+    channel = FakeChannel()
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(fresh_signal())
+    await bench.until_settled("fake", 1)
+
+
+async def test_a_broken_channel_is_told_by_the_others_only(bench: Bench, redis: Redis) -> None:
+    broken, other = FakeChannel(name="broken"), FakeChannel(name="other")
+    signal = fresh_signal()
+    broken.troubles[signal.id, "one"] = WRONG
+    settings = bench.settings()
+    for channel in (broken, other):
+        await bench.deliver(channel, settings)
+        await bench.deliver(channel, settings, source=EVENTS)
+    await bench.emit(signal)
+    await wait_until(lambda: len(other.accepted) == 2)
+    broken.troubles.clear()
+    await wait_until(lambda: len(other.accepted) == 3, "that it works again")
+    assert [what for what, _ in broken.accepted] == [signal.id]
+    assert {what.rpartition(":")[0] for what, _ in other.accepted if what != signal.id} == {
+        "channel:broken:broken",
+        "channel:broken:recovered",
+    }
+
+
+async def test_the_rate_limit_holds_a_recipient_back_and_costs_no_attempts(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, signals = FakeChannel("slow", "fast"), [fresh_signal(n) for n in range(3)]
+    channel.limiter.waits["slow"] = 0.05
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(*signals)
+    await wait_until(lambda: len(channel.accepted) == 3)
+    assert {who for _, who in channel.accepted} == {"fast"}
+    await wait_until(lambda: channel.limiter.asked > 15, "several tries of the slow one")
+    assert all(row["times_delivered"] <= 1 for row in await bench.pending("fake"))
+    channel.limiter.waits.clear()
+    await bench.until_settled("fake", 6)
+    assert len(channel.accepted) == 6
