@@ -18,14 +18,15 @@ from services.notifier.channels import (
     TryAgain,
     Undelivered,
 )
-from services.notifier.dead_letter import DeadLetter
-from services.notifier.decisions import Terms, Verdict, channel_subject, verdict
+from services.notifier.decisions import Terms, Verdict, verdict
 from services.notifier.endings import end_soon
 from services.notifier.gate import Gate
 from services.notifier.hold import Hold, now_s
 from services.notifier.inbox import Inbox
+from services.notifier.limited import Limited
 from services.notifier.outage import Outage
 from services.notifier.sources import Alert, Source
+from services.notifier.write_offs import WriteOffs
 from shared.candle import Fields
 from shared.event import Event
 from shared.events import EventsWriter
@@ -37,11 +38,6 @@ log = logging.getLogger(__name__)
 
 # Recipients of one alert that are served at the same time.
 AT_ONCE = 4
-
-# Whoever edits one entry edits more; the log has them all.
-_MALFORMED_QUIET_S = 300.0
-# Of dead letters, people hear of the first and find the others in the stream.
-_DEAD_QUIET_S = 300.0
 
 # After SIGTERM a send in flight may still end; the process has five seconds for all its goodbyes.
 GRACE_S = 2.5
@@ -86,14 +82,17 @@ class Courier:
         """Take what is in ``inbox``, while ``gate`` is open."""
         self._channel, self._source, self._inbox, self._gate = channel, source, inbox, gate
         self._terms, self._late_after_ms = terms, late_after_s * 1000
-        self._heartbeat, self._events = heartbeat, events
+        self._heartbeat = heartbeat
         self._counted = source.counted(channel.name)
         # An alert that was lost and found again has a second entry.
         self._on_the_way: set[tuple[str, str]] = set()
         # Why the last attempt failed, of entries that are pending.
         self._reasons: dict[bytes, str] = {}
         self._throttle = Throttle()
-        self._limited: dict[str, float] = {}
+        self._write_offs = WriteOffs(
+            channel, source, inbox, terms=terms, heartbeat=heartbeat, events=events
+        )
+        self.limited = Limited()
         self._missing: dict[bytes, frozenset[str]] = {}
         self.outage = Outage()
 
@@ -107,7 +106,10 @@ class Courier:
         missing = await self._inbox.missing(alert, self._channel.recipients)
         judged = verdict(alert, len(missing), now_ms=now_ms(), terms=self._terms)
         if judged is Verdict.EXPIRED and not hold.revived:
-            await self._give_up(hold, fields, alert, missing)
+            await self._write_offs.give_up(
+                hold, fields, alert, missing, last=self._reasons.get(hold.entry_id)
+            )
+            self._forget(hold.entry_id)
             return Outcome.DONE
         if judged not in (Verdict.SEND, Verdict.EXPIRED):
             level = logging.DEBUG if judged is Verdict.RECORDED else logging.INFO
@@ -121,16 +123,9 @@ class Courier:
 
     def is_hopeless(self, entry_id: bytes) -> bool:
         """Whether all who miss the entry must wait for the rate limit."""
-        if self.limited_s() is None:
-            return False
         everybody = frozenset(each.tag for each in self._channel.recipients)
-        return self._missing.get(entry_id, everybody) <= self._limited.keys()
-
-    def limited_s(self) -> float | None:
-        """Seconds until the rate limit lets somebody through; None if it holds nobody back."""
-        at_s = time.monotonic()
-        self._limited = {tag: until_s for tag, until_s in self._limited.items() if until_s > at_s}
-        return min(self._limited.values()) - at_s if self._limited else None
+        missing = self._missing.get(entry_id, everybody)
+        return self.limited.holds_back(missing, time.monotonic())
 
     async def _read(self, hold: Hold, fields: Fields) -> Alert | None:
         """The alert of an entry; one that has none is acknowledged."""
@@ -141,7 +136,7 @@ class Courier:
             try:
                 return self._source.read(hold.entry_id, fields)
             except Malformed as error:
-                await self._note_malformed(error)
+                await self._write_offs.malformed(error)
         await self._inbox.acknowledge(hold.entry_id)
         self._forget(hold.entry_id)
         return None
@@ -205,7 +200,7 @@ class Courier:
             return TryAgain("on its way", "another attempt is on its way")
         wait_s = await self._channel.limiter.admit(recipient)
         if wait_s > 0:
-            self._limited[recipient.tag] = time.monotonic() + wait_s
+            self.limited.note(recipient.tag, time.monotonic() + wait_s)
             return _Later(wait_s)
         self._on_the_way.add(way)
         try:
@@ -213,7 +208,7 @@ class Courier:
         finally:
             self._on_the_way.discard(way)
         if isinstance(failure, Refused):
-            await self._bury(hold, fields, alert, recipient, failure.reason)
+            await self._write_offs.bury(hold, fields, alert, recipient, failure.reason)
             return None
         return failure
 
@@ -289,61 +284,6 @@ class Courier:
             self.outage.failed()
             if failure.after_seconds is not None:
                 await self._gate.pause(failure.after_seconds, failure.reason)
-
-    async def _give_up(
-        self, hold: Hold, fields: Fields, alert: Alert, missing: tuple[Recipient, ...]
-    ) -> None:
-        hours = self._terms.give_up_ms / 3_600_000
-        why = f"older than {hours:g} h"
-        if last := self._reasons.get(hold.entry_id):
-            why = f"{why}; the last attempt: {last}"
-        for recipient in missing:
-            await self._bury(hold, fields, alert, recipient, why, attempts=hold.attempt - 1)
-        self._forget(hold.entry_id)
-
-    async def _bury(
-        self,
-        hold: Hold,
-        fields: Fields,
-        alert: Alert,
-        recipient: Recipient,
-        reason: str,
-        *,
-        attempts: int | None = None,
-    ) -> None:
-        name = self._channel.name
-        letter = DeadLetter(
-            channel=name,
-            alert_id=alert.id,
-            stream=self._source.stream,
-            entry_id=hold.entry_id,
-            recipient=recipient.tag,
-            reason=reason,
-            attempts=hold.attempt if attempts is None else attempts,
-            at_ms=now_ms(),
-            alert=fields,
-        )
-        if not await self._inbox.bury(letter, alert, recipient, self._channel.recipients):
-            return
-        self._heartbeat.counters[f"dead_{self._counted}"] += 1
-        log.error("%s: dead letter: %s", name, letter.sentence)
-        if isinstance(alert, Event):
-            return  # to tell of what could not be told would not end
-        await self._events.once(
-            channel_subject(name),
-            "dead",
-            f"{letter.sentence}; see ./btc-scanner dead list {name}",
-            quiet_s=_DEAD_QUIET_S,
-        )
-
-    async def _note_malformed(self, error: Malformed) -> None:
-        log.error("%s: not delivered, never will be: %s", self._channel.name, error)
-        await self._events.once(
-            self._source.stream.partition(":")[0],
-            "malformed",
-            f"{error}; it is not delivered, and never will be",
-            quiet_s=_MALFORMED_QUIET_S,
-        )
 
     def note(self, what: str, text: str) -> None:
         """Let the heartbeat say so of this channel and stream."""

@@ -187,7 +187,7 @@ class Delivery:
         while True:
             self._wake.clear()
             pause_s = 0.0 if await self._round() else self._poll_s
-            limited_s = self._courier.limited_s()
+            limited_s = self._courier.limited.wait_s(time.monotonic())
             if limited_s is not None:
                 pause_s = min(self._poll_s, limited_s)
             try:

@@ -26,6 +26,7 @@ PURE = [
     "services/notifier/dead_letter.py",
     "services/notifier/decisions.py",
     "services/notifier/event_message.py",
+    "services/notifier/limited.py",
     "services/notifier/message.py",
     "services/notifier/outage.py",
     "services/notifier/sources.py",
