@@ -26,6 +26,7 @@ PURE = [
     "services/notifier/decisions.py",
     "services/notifier/event_message.py",
     "services/notifier/message.py",
+    "services/notifier/rate_limits.py",
     "services/notifier/sources.py",
     "services/notifier/wording.py",
     "shared/candle.py",
