@@ -27,6 +27,7 @@ PURE = [
     "services/notifier/event_message.py",
     "services/notifier/message.py",
     "services/notifier/rate_limits.py",
+    "services/notifier/retirement.py",
     "services/notifier/sources.py",
     "services/notifier/wording.py",
     "shared/candle.py",

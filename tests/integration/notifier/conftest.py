@@ -235,14 +235,14 @@ class Bench:
         self.stack.push_async_callback(stop)
         return postman.heartbeat
 
-    async def start(self, config: Path, instance: str = "1") -> Process:
+    async def start(self, config: Path, instance: str = "1", *more: str) -> Process:
         """Start a notifier process."""
         output = self.folder / f"notifier-{len(self.processes)}.log"
         environ = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         with output.open("wb") as sink:
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "services.notifier",
-                "--config", str(config), "--instance", instance,
+                "--config", str(config), "--instance", instance, *more,
                 cwd=ROOT, env=environ, stdout=sink, stderr=asyncio.subprocess.STDOUT,
             )  # fmt: skip
         process = Process(child, output)
