@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from cli.__main__ import main
-from cli.dead_letters import REPLAY
+from cli.dead_letters import REPLAY, Letterbox
 from services.notifier.channels import recipient
 from services.notifier.channels.email_channel import EmailChannel
 from services.notifier.decisions import Patience, Pending, due
@@ -167,6 +167,37 @@ async def test_a_replayed_letter_is_pending_for_the_first_notifier_that_looks(de
     code, _, err = await desk.does("replay", name)
     assert (code, "there is no dead letter" in err) == (1, True)
     assert (await desk.state())[1:] == before[1:]
+
+
+async def test_a_replay_that_is_repeated_after_a_lost_reply_takes_no_delivery_back(
+    desk: Desk,
+) -> None:
+    signal, entry, name = await desk.buried()
+    box = Letterbox(desk.redis, desk.bench.settings())
+    letter = (await box.named([name]))[name]
+    assert letter is not None
+    assert await box.replay([letter]) == {name: "revived"}
+    await desk.deliver(signal, BEN)
+    await desk.redis.xack(keys.SIGNALS, "email", entry)
+    before = await desk.state()
+    assert await box.replay([letter]) == {name: "gone"}
+    assert await desk.state() == before
+    assert before[:2] == ([], 0)
+    assert len(before[2]) == 2
+
+
+async def test_one_letter_that_is_gone_keeps_no_other_from_its_replay(desk: Desk) -> None:
+    signal = fresh_signal()
+    entry = await desk.read(signal)
+    first, second = [await desk.give_up(signal, entry, who) for who in (ANNA, BEN)]
+    await desk.redis.xack(keys.SIGNALS, "email", entry)
+    box = Letterbox(desk.redis, desk.bench.settings())
+    letters = await box.letters()
+    assert (await desk.does("drop", first))[0] == 0
+    assert await box.replay(letters) == {first: "gone", second: "revived"}
+    assert (await desk.state())[2] == [
+        keys.delivered("email", signal.id, recipient(ANNA).tag).encode()
+    ]
 
 
 async def test_a_replay_reaches_the_recipient_and_nobody_else(desk: Desk, mailbox: Mailbox) -> None:
