@@ -3,7 +3,7 @@
 DEV := ./btc-scanner --dev
 ARGS :=
 
-.PHONY: help setup demo up test check bench stops chaos fuzz lock clean
+.PHONY: help setup demo up test check docs bench stops chaos fuzz lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,9 @@ check: ## check style and types
 	@$(DEV) -m ruff check .
 	@$(DEV) -m ruff format --check .
 	@$(DEV) -m mypy
+
+docs: ## write the tables of docs/delivery.md from the code
+	@$(DEV) -m cli.answer_tables
 
 bench: ## measure latency, memory and speed, beside the targets
 	@$(DEV) -m bench $(ARGS)

@@ -8,6 +8,8 @@ EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_STOPPED = 130  # as after Ctrl-C
 
+CHANNELS = ("email", "telegram", "console")  # by which alerts go
+
 
 class CommandError(Exception):
     """A failure told in words for the operator: what is wrong, and what to do about it."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli import EXIT_FAILURE, EXIT_STOPPED, EXIT_USAGE, CommandError
+from cli import CHANNELS, EXIT_FAILURE, EXIT_STOPPED, EXIT_USAGE, CommandError
 from shared import VERSION
 
 if TYPE_CHECKING:
@@ -115,7 +115,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_json(command("status", _status, "tell how each service is doing", _STATUS))
     _add_signals(command("signals", _signals, "list the latest signals", _SIGNALS))
     _add_signals(command("events", _events, "list what happened to the scanner itself", _EVENTS))
-    _add_config(command("config", _no_config_command, "check or show the configuration"), common)
+    _add_dead(
+        command("dead", _no_command, "list, replay or drop what could not be sent", _DEAD), common
+    )
+    _add_config(command("config", _no_command, "check or show the configuration"), common)
     command("version", _version, "print the version")
     return parser
 
@@ -159,6 +162,11 @@ Newest first, from the stream of the running scanner, with whether each was sent
 _EVENTS = """\
 Newest first: feeds that were blind, services that were down, data that Redis lost, and when that
 ended. What stands now is shown by status."""
+
+
+_DEAD = """\
+A recipient who refused an alert, or could not be reached for notifier.give_up_after_hours, gets
+no more attempts: the alert is kept as a dead letter. Once the cause is gone, replay it."""
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -217,6 +225,28 @@ def _add_config(parser: argparse.ArgumentParser, common: "_Parser") -> None:
         description="Print the settings as they apply: defaults, file and environment in one.",
     )
     show.set_defaults(handler=_config_show)
+
+
+def _add_dead(parser: argparse.ArgumentParser, common: "_Parser") -> None:
+    choices = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def choice(action: str, summary: str) -> argparse.ArgumentParser:
+        sentence = f"{summary[0].upper()}{summary[1:]}."
+        added = choices.add_parser(action, parents=[common], help=summary, description=sentence)
+        added.set_defaults(handler=_dead, action=action)
+        return added
+
+    listed = choice("list", "list them, newest first")
+    listed.add_argument("channel", nargs="?", choices=CHANNELS, help="only of this channel")
+    shown = choice("show", "show all that is known of one")
+    shown.add_argument("name", metavar="ID", help="as listed, like email:1762094100500-0")
+    _add_json(listed)
+    _add_json(shown)
+    for changed in (choice("replay", "let the notifier try again"), choice("drop", "forget them")):
+        which = changed.add_mutually_exclusive_group(required=True)
+        which.add_argument("names", nargs="*", default=[], metavar="ID", help="as listed")
+        which.add_argument("--all", action="store_true", help="all there are")
+        changed.add_argument("--channel", choices=CHANNELS, help="with --all: only of this one")
 
 
 def _positive(text: str) -> float:
@@ -287,6 +317,12 @@ def _events(chosen: argparse.Namespace) -> int:
     )
 
 
+def _dead(chosen: argparse.Namespace) -> int:
+    from cli import dead_command  # noqa: PLC0415
+
+    return dead_command.run(_settings_of_a_running_scanner(chosen.config), chosen)
+
+
 def _config_check(chosen: argparse.Namespace) -> int:
     from cli import config_command  # noqa: PLC0415
 
@@ -299,8 +335,8 @@ def _config_show(chosen: argparse.Namespace) -> int:
     return config_command.show(chosen.config)
 
 
-def _no_config_command(chosen: argparse.Namespace) -> int:
-    raise AssertionError(chosen)  # argparse insists on check or show
+def _no_command(chosen: argparse.Namespace) -> int:
+    raise AssertionError(chosen)  # argparse insists on one of its own commands
 
 
 def _version(chosen: argparse.Namespace) -> int:

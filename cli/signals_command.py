@@ -15,9 +15,9 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from cli.dead_letters import Letterbox, tags_of
 from cli.status_command import ANSWER_S, answered, readable
 from cli.status_view import WIDTH, duration
-from services.notifier.channels import recipient
 from shared import keys
 from shared.log import Line
 from shared.malformed import Malformed
@@ -27,6 +27,8 @@ from shared.trade_signal import FACTORS, Signal
 
 # More than the signals stream is likely to hold.
 _MOST_PENDING = 20_000
+
+_DEAD = b"dead"
 
 _NOTHING = """\
 No signals yet. `btc-scanner status` shows which factors of a signal the last candle met, and
@@ -39,11 +41,13 @@ class Delivery:
 
     Attributes:
         state: ``delivered``, ``pending`` (a recipient is missing, it is tried again), ``unread``
-            (no notifier has taken it yet), ``stale`` (too old when detected, never sent), or
+            (no notifier has taken it yet), ``stale`` (too old when detected, never sent), ``dead``
+            (given up for a recipient, nobody else is missing: a dead letter), or
             ``settled`` (the channel is done with it, and the ledger does not say how).
         delivered_to: Recipients who have it.
         took_ms: From the arrival of the candle to the last acceptance.
         attempts: While pending.
+        given_up: Recipients for whom it ended as a dead letter.
     """
 
     channel: str
@@ -53,6 +57,7 @@ class Delivery:
     delivered_at_ms: int | None
     took_ms: int | None
     attempts: int
+    given_up: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ async def gather(client: Redis, settings: Settings, count: int) -> list[Listed]:
             signals.append((entry_id, clean(str(error))))
     deliveries = await _deliveries(
         client,
-        _tags(settings),
+        settings,
         [(key, known) for key, known in signals if not isinstance(known, str)],
     )
     return [
@@ -131,32 +136,42 @@ async def gather(client: Redis, settings: Settings, count: int) -> list[Listed]:
 
 
 async def _deliveries(
-    client: Redis, tags: Mapping[str, Sequence[str]], signals: Sequence[tuple[bytes, Signal]]
+    client: Redis, settings: Settings, signals: Sequence[tuple[bytes, Signal]]
 ) -> dict[bytes, tuple[Delivery, ...]]:
+    tags = {channel: tags_of(settings, channel) for channel in settings.channels}
     groups = {channel: await _group(client, channel, signals) for channel in tags}
+    letters = await _dead_letters(client, settings, signals)
     pipe = client.pipeline(transaction=False)
     for _, signal in signals:
         for channel, recipients in tags.items():
             pipe.mget([keys.delivered(channel, signal.id, tag) for tag in recipients])
     records = iter(cast("list[list[bytes | None]]", await pipe.execute()))
+    ends = (
+        [
+            _DEAD if (channel, signal.id, tag) in letters else record
+            for tag, record in zip(recipients, next(records), strict=True)
+        ]
+        for _, signal in signals
+        for channel, recipients in tags.items()
+    )
     return {
         entry_id: tuple(
-            delivery(channel, entry_id, signal, next(records), groups[channel]) for channel in tags
+            delivery(channel, entry_id, signal, next(ends), groups[channel]) for channel in tags
         )
         for entry_id, signal in signals
     }
 
 
-def _tags(settings: Settings) -> dict[str, list[str]]:
-    addresses = {
-        "email": settings.smtp.to_email if settings.smtp else (),
-        "telegram": settings.telegram.chat_id,
-        "console": ("stdout",),
-    }
-    return {
-        channel: [recipient(address).tag for address in addresses[channel]]
-        for channel in settings.channels
-    }
+async def _dead_letters(
+    client: Redis, settings: Settings, signals: Sequence[tuple[bytes, Signal]]
+) -> set[tuple[str, str, str]]:
+    """Channel, signal and recipient of each letter that may be about one of ``signals``."""
+    if not signals:
+        return set()
+    oldest_ms, _ = _order(signals[-1][0])  # a letter is written after its signal
+    box = Letterbox(client, settings)
+    found = await box.letters(settings.channels, after_ms=max(0, oldest_ms))
+    return {(letter.channel, letter.alert_id, letter.recipient) for letter in found}
 
 
 async def _group(client: Redis, channel: str, entries: Sequence[tuple[bytes, Any]]) -> _Group:
@@ -190,12 +205,16 @@ def delivery(
     group: _Group,
 ) -> Delivery:
     """What became of a signal in a channel; ``records`` is the ledger, one for each recipient."""
-    times = [at_ms for record in records if (at_ms := _recorded_at(record)) is not None]
-    done = sum(record is not None for record in records)
+    accepted = [record for record in records if record is not None and not _says_dead(record)]
+    given_up = sum(record is not None for record in records) - len(accepted)
+    times = [at_ms for record in accepted if (at_ms := _recorded_at(record)) is not None]
+    done = len(accepted)
     if done == len(records):
         state = "delivered"
     elif signal.stale:
         state = "stale"
+    elif done + given_up == len(records):
+        state = "dead"
     elif entry_id in group.attempts:
         state = "pending"
     elif _order(entry_id) > group.reached:
@@ -211,12 +230,18 @@ def delivery(
         delivered_at_ms=last_ms,
         took_ms=None if last_ms is None else last_ms - signal.received_at_ms,
         attempts=group.attempts.get(entry_id, 0),
+        given_up=given_up,
     )
 
 
-def _recorded_at(record: bytes | None) -> int | None:
+def _says_dead(record: bytes) -> bool:
+    """Whether a ledger entry stands for a dead letter, which somebody may have dropped since."""
+    return _DEAD in record.split(b" ", 2)[:2]
+
+
+def _recorded_at(record: bytes) -> int | None:
     """The time in a ledger entry, ``<ms> <message ID>``."""
-    first = (record or b"").partition(b" ")[0]
+    first = record.partition(b" ")[0]
     return int(first) if first.isdigit() else None
 
 
@@ -276,6 +301,8 @@ def told(each: Delivery, tick: str) -> str:
         case "pending":
             times = f"{each.attempts} attempt{'' if each.attempts == 1 else 's'}"
             return f"{each.channel} pending after {times}{some}"
+        case "dead":
+            return f"{each.channel} given up: see ./btc-scanner dead list{some}"
         case "unread":
             return f"{each.channel} unread"
         case _:

@@ -397,7 +397,8 @@ def _remarks(facts: Facts) -> Iterator[str]:
         yield f"services of different versions run together: {', '.join(sorted(versions))}"
     for channel in facts.channels:
         if channel.dead_letters:
-            yield f"{channel.name}: {_plural(channel.dead_letters, 'dead letter')}"
+            letters = _plural(channel.dead_letters, "dead letter")
+            yield f"{channel.name}: {letters}; see ./btc-scanner dead list {channel.name}"
     yield from (_standing(each, facts.at_ms) for each in facts.troubles if _minor(each, facts))
     yield from _clock_remarks(facts)
     yield from _redis_remarks(facts.redis)

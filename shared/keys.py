@@ -90,6 +90,11 @@ def gate(channel: str) -> str:
     return f"gate:{{signals}}:{channel}"
 
 
+def rate(channel: str, scope: str) -> str:
+    """List with TTL: when the latest messages of a channel were admitted in a scope (µs)."""
+    return f"rate:{{signals}}:{channel}:{scope}"
+
+
 def told(subject: str, state: str) -> str:
     """Stands, with a TTL, while this event is not told again."""
     return f"told:{{signals}}:{subject}:{state}"
@@ -119,6 +124,7 @@ _TYPES = {
     "deliveries": "hash",
     "troubles": "hash",
     "services": "hash",
+    "rate": "list",
     "told": "string",
     "gate": "string",
     "health": "hash",
@@ -132,5 +138,5 @@ def named_in(text: str) -> list[str]:
 
 
 def type_of(key: str) -> str:
-    """``stream``, ``hash`` or ``string``: what one of our keys must hold."""
+    """``stream``, ``hash``, ``list`` or ``string``: what one of our keys must hold."""
     return _TYPES[key.partition(":")[0]]

@@ -474,6 +474,18 @@ class Telegram(Section):
     timeout_seconds: Seconds = Field(
         default=15.0, description="Seconds that one delivery may take."
     )
+    messages_per_second: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=30,
+        description="Messages per second to all chats together, of all notifiers; "
+        "Telegram allows a bot 30.",
+    )
+    chat_messages_per_second: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Messages per second to one chat; Telegram allows 1."
+    )
+    group_messages_per_minute: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=20,
+        description="Messages per minute to one group or channel; Telegram allows 20.",
+    )
 
 
 class Notifier(Section):

@@ -12,7 +12,9 @@ from functools import partial
 
 from services.notifier.background import in_background
 from services.notifier.channels import Channel
+from services.notifier.chosen import chosen_channels, extend
 from services.notifier.consumer import consumer_name
+from services.notifier.consumers import Consumers
 from services.notifier.delivery import Delivery, Postman
 from services.notifier.message import Periods
 from services.notifier.sources import EVENTS, SIGNALS
@@ -72,7 +74,8 @@ def _wording(settings: Settings) -> Wording:
 
 
 async def serve(settings: Settings, instance: str) -> None:
-    """Deliver by all enabled channels until cancelled."""
+    """Deliver by all enabled channels, or those that were chosen, until cancelled."""
+    channels = chosen_channels(settings)
     url, host = settings.redis.effective_url, socket.gethostname()
     with consumer_name(url, host, instance) as consumer:
         access = RedisAccess(url, name=f"notifier-{consumer}")
@@ -81,13 +84,14 @@ async def serve(settings: Settings, instance: str) -> None:
         events = EventsWriter(access, "notifier", name, settings.streams)
         roll_call = RollCall(access, events, "notifier", settings.health)
         postman = Postman(access, consumer, settings, heartbeat, events)
-        heartbeat.facts.update(channels=" ".join(settings.channels), consumer=consumer)
+        heartbeat.facts.update(channels=" ".join(channels), consumer=consumer)
         try:
             await access.ready()
             async with asyncio.TaskGroup() as group:
                 group.create_task(heartbeat.beat(access))
                 group.create_task(roll_call.keep_answering())
-                for channel in settings.channels:
+                group.create_task(Consumers(access, channels, consumer).keep_tidy())
+                for channel in channels:
                     group.create_task(_serve_channel(channel, postman))
                 heartbeat.state = "running"
         finally:
@@ -99,14 +103,14 @@ async def _serve_channel(name: str, postman: Postman) -> None:
     channel = await in_background(partial(_OPENERS[name], postman.settings))
     log.info("%s: %d recipient(s), reading as %s", name, len(channel.recipients), postman.consumer)
     try:
-        gate = postman.gate(name)
+        gate, limiter = postman.gate(name), postman.limiter(name)
         await gate.start()
         async with asyncio.TaskGroup() as group:
             for source in (SIGNALS, EVENTS):
-                group.create_task(Delivery(postman, channel, source, gate).run())
+                group.create_task(Delivery(postman, channel, source, gate, limiter).run())
     finally:
         await channel.close()
 
 
 if __name__ == "__main__":
-    sys.exit(start_service("notifier", serve))
+    sys.exit(start_service("notifier", serve, extend=extend))

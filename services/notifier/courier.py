@@ -24,6 +24,7 @@ from services.notifier.gate import Gate
 from services.notifier.hold import Hold, now_s
 from services.notifier.inbox import Inbox
 from services.notifier.limited import Limited
+from services.notifier.limiter import Limiter
 from services.notifier.outage import Outage
 from services.notifier.sources import Alert, Source
 from services.notifier.write_offs import WriteOffs
@@ -37,10 +38,13 @@ from shared.malformed import Malformed
 log = logging.getLogger(__name__)
 
 # Recipients of one alert that are served at the same time.
-AT_ONCE = 4
+TOGETHER = 4
 
 # After SIGTERM a send in flight may still end; the process has five seconds for all its goodbyes.
 GRACE_S = 2.5
+
+# What a person who wants it tried once more knows.
+_TOO_OLD = (Verdict.EXPIRED, Verdict.FORGOTTEN)
 
 
 class Outcome(Enum):
@@ -73,14 +77,16 @@ class Courier:
         source: Source,
         inbox: Inbox,
         gate: Gate,
+        limiter: Limiter,
         *,
         terms: Terms,
         late_after_s: float,
         heartbeat: Heartbeat,
         events: EventsWriter,
     ) -> None:
-        """Take what is in ``inbox``, while ``gate`` is open."""
-        self._channel, self._source, self._inbox, self._gate = channel, source, inbox, gate
+        """Take what is in ``inbox``, while ``gate`` is open, as much as ``limiter`` admits."""
+        self._channel, self._source, self._inbox = channel, source, inbox
+        self._gate, self._limiter = gate, limiter
         self._terms, self._late_after_ms = terms, late_after_s * 1000
         self._heartbeat = heartbeat
         self._counted = source.counted(channel.name)
@@ -105,13 +111,15 @@ class Courier:
             return Outcome.DONE
         missing = await self._inbox.missing(alert, self._channel.recipients)
         judged = verdict(alert, len(missing), now_ms=now_ms(), terms=self._terms)
-        if judged is Verdict.EXPIRED and not hold.revived:
+        if hold.revived and judged in _TOO_OLD:
+            judged = Verdict.SEND
+        if judged is Verdict.EXPIRED:
             await self._write_offs.give_up(
                 hold, fields, alert, missing, last=self._reasons.get(hold.entry_id)
             )
             self._forget(hold.entry_id)
             return Outcome.DONE
-        if judged not in (Verdict.SEND, Verdict.EXPIRED):
+        if judged is not Verdict.SEND:
             level = logging.DEBUG if judged is Verdict.RECORDED else logging.INFO
             log.log(level, "%s: %s not sent: %s", self._channel.name, alert.id, judged.value)
             await self._inbox.acknowledge(hold.entry_id)
@@ -182,7 +190,7 @@ class Courier:
         self, hold: Hold, fields: Fields, alert: Alert, missing: tuple[Recipient, ...]
     ) -> dict[str, Undelivered | _Later | None]:
         """What became of each recipient, by tag; None for those who are done with."""
-        turns = asyncio.Semaphore(AT_ONCE)
+        turns = asyncio.Semaphore(TOGETHER)
 
         async def send(recipient: Recipient) -> Undelivered | _Later | None:
             async with turns:
@@ -198,7 +206,7 @@ class Courier:
         way = (alert.id, recipient.tag)
         if way in self._on_the_way:
             return TryAgain("on its way", "another attempt is on its way")
-        wait_s = await self._channel.limiter.admit(recipient)
+        wait_s = await self._limiter.admit(recipient)
         if wait_s > 0:
             self.limited.note(recipient.tag, time.monotonic() + wait_s)
             return _Later(wait_s)

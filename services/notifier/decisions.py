@@ -124,8 +124,11 @@ def due(
     patience: Patience,
     since_start_s: float,
     since_recovery_s: float | None = None,
+    fresh_since_ms: int | None = None,
 ) -> list[Pending]:
     """The entries that may be tried now, the newest first: an old signal is worth the least.
+
+    What had no turn yet and is fresh goes before them, in the order of the stream.
 
     Args:
         pending: In the order of their stream.
@@ -133,6 +136,7 @@ def due(
         in_hand: Entries that this process works on at the moment.
         since_start_s: Since this process began: what lies longer was left by a previous life.
         since_recovery_s: Since the peer answers again: what lies longer need not wait any more.
+        fresh_since_ms: What was recorded from then on is fresh.
     """
     busy = frozenset(in_hand)
 
@@ -147,7 +151,19 @@ def due(
         spared = since_recovery_s is not None and idle_s >= since_recovery_s
         return waited or entry.attempts == 0 or left or spared
 
-    return [entry for entry in pending if entry.entry_id not in busy and is_due(entry)][::-1]
+    found = [entry for entry in pending if entry.entry_id not in busy and is_due(entry)]
+    fresh = [entry for entry in found if _has_its_turn_to_come(entry, fresh_since_ms)]
+    turns = {entry.entry_id for entry in fresh}
+    return fresh + [entry for entry in found[::-1] if entry.entry_id not in turns]
+
+
+def _has_its_turn_to_come(entry: Pending, fresh_since_ms: int | None) -> bool:
+    return (
+        fresh_since_ms is not None
+        and entry.attempts == 0
+        and entry.consumer != REVIVED
+        and recorded_ms(entry.entry_id) >= fresh_since_ms
+    )
 
 
 def recorded_ms(entry_id: bytes) -> int:

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from math import ceil
 
 from services.notifier.channels import Channel
-from services.notifier.courier import AT_ONCE, Courier, Outcome, now_ms
+from services.notifier.courier import TOGETHER, Courier, Outcome, now_ms
 from services.notifier.decisions import REVIVED, Patience, Pending, Terms, due, recorded_ms
 from services.notifier.gate import Gate
 from services.notifier.hold import CLAIM_MARGIN_S, Hold, now_s
 from services.notifier.inbox import Entry, Inbox
+from services.notifier.limiter import Limiter, limiter_of
 from services.notifier.sources import Source
+from services.notifier.turns import Turns
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
@@ -28,9 +30,9 @@ from shared.settings import Settings
 _BLOCK_MS = 1000
 _POLL_S = 1.0
 
-# New alerts begin one after the other, unless a peer takes its time: then several at once.
+# Attempts begin one after the other, unless a peer takes its time: then several at once.
 _TURN_S = 0.25
-_FRESH_AT_ONCE = 4
+_AT_ONCE = 4
 
 # A peer that is down is asked this often per round; the rest of the backlog need not try it too.
 _FAILURES_PER_ROUND = 3
@@ -59,6 +61,10 @@ class Postman:
         """A gate for the deliveries of a channel."""
         probe_s = self.settings.notifier.retry_max_seconds
         return Gate(self.access, self.events, channel, probe_s=probe_s)
+
+    def limiter(self, channel: str) -> Limiter:
+        """What keeps to the limits of a channel's peer."""
+        return limiter_of(channel, self.access, self.settings)
 
     def terms(self, channel: str) -> Terms:
         """What the recipients of a channel are promised."""
@@ -103,11 +109,14 @@ class _Round:
 class Delivery:
     """Serves one channel from one stream until cancelled."""
 
-    def __init__(self, postman: Postman, channel: Channel, source: Source, gate: Gate) -> None:
-        """Deliver by ``channel`` what comes from ``source``, while ``gate`` is open."""
+    def __init__(
+        self, postman: Postman, channel: Channel, source: Source, gate: Gate, limiter: Limiter
+    ) -> None:
+        """Deliver what comes from ``source``; all replicas share ``gate`` and ``limiter``."""
         notifier, terms = postman.settings.notifier, postman.terms(channel.name)
         self._consumer, self._heartbeat, self._gate = postman.consumer, postman.heartbeat, gate
         self._give_up_ms = terms.give_up_ms
+        self._late_after_ms = round(notifier.late_after_seconds * 1000)
         self._inbox = Inbox(
             postman.access,
             source,
@@ -122,12 +131,13 @@ class Delivery:
             source,
             self._inbox,
             gate,
+            limiter,
             terms=terms,
             late_after_s=notifier.late_after_seconds,
             heartbeat=postman.heartbeat,
             events=postman.events,
         )
-        self._longest_attempt_s = channel.timeout_seconds * ceil(len(channel.recipients) / AT_ONCE)
+        self._longest_attempt_s = channel.timeout_seconds * ceil(len(channel.recipients) / TOGETHER)
         self._patience = Patience(
             notifier.retry_base_seconds,
             notifier.retry_max_seconds,
@@ -151,20 +161,15 @@ class Delivery:
     # --- what is new
 
     async def _serve_fresh(self, group: asyncio.TaskGroup) -> None:
-        slots = asyncio.Semaphore(_FRESH_AT_ONCE)
+        turns = Turns(_AT_ONCE, _TURN_S)
         while True:
-            await slots.acquire()
+            await turns.free()
             began_s = now_s()
-            entries = await self._inbox.read(1, _BLOCK_MS)
-            if not entries:
-                slots.release()
-            for entry in entries:
+            for entry in await self._inbox.read(1, _BLOCK_MS):
                 self._heartbeat.data_seen()
                 hold = self._hold(entry[0], 1, began_s)
                 self._in_hand.add(hold.entry_id)
-                task = group.create_task(self._carry_fresh(hold, entry))
-                task.add_done_callback(lambda _: slots.release())
-                await asyncio.wait({task}, timeout=_TURN_S)
+                await turns.begin(group, self._carry_fresh(hold, entry))
 
     async def _carry_fresh(self, hold: Hold, entry: Entry) -> None:
         try:
@@ -205,11 +210,11 @@ class Delivery:
         self._courier.keep_only({entry.entry_id for entry in pending})
         self._courier.note("pending", str(len(pending)))
         queue = await self._queue(pending)
-        tour = _Round(queue)
-        takers = iter(tour)
+        tour, turns = _Round(queue), Turns(_AT_ONCE, _TURN_S)
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(queue))):
-                group.create_task(self._work_off(takers, tour))
+            for entry in tour:
+                if not self._courier.is_hopeless(entry.entry_id):
+                    await turns.begin(group, self._work_off(entry, tour))
         return tour.cut_short
 
     async def _queue(self, pending: list[Pending]) -> list[Pending]:
@@ -221,6 +226,7 @@ class Delivery:
             patience=self._patience,
             since_start_s=now_s() - self._began_s,
             since_recovery_s=None if over_s is None else now_s() - over_s,
+            fresh_since_ms=now_ms() - self._late_after_ms,
         )
         queue = [entry for entry in queue if not self._courier.is_hopeless(entry.entry_id)]
         if queue and await self._gate.closed_s() > 0:
@@ -228,10 +234,8 @@ class Delivery:
             return [entry for entry in queue if recorded_ms(entry.entry_id) < too_old_ms]
         return queue
 
-    async def _work_off(self, takers: Iterator[Pending], tour: _Round) -> None:
-        for entry in takers:
-            if not self._courier.is_hopeless(entry.entry_id):
-                tour.note(await self._retry(entry))
+    async def _work_off(self, entry: Pending, tour: _Round) -> None:
+        tour.note(await self._retry(entry))
 
     async def _retry(self, seen: Pending) -> Outcome:
         began_s = now_s()

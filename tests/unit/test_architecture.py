@@ -29,6 +29,8 @@ PURE = [
     "services/notifier/limited.py",
     "services/notifier/message.py",
     "services/notifier/outage.py",
+    "services/notifier/rate_limits.py",
+    "services/notifier/retirement.py",
     "services/notifier/sources.py",
     "services/notifier/wording.py",
     "shared/candle.py",

@@ -75,25 +75,8 @@ class Broken(Undelivered):
     """The channel works for nobody before a person changed something; the reason names what."""
 
 
-class Limiter(Protocol):
-    """Keeps to how much a peer takes, together with all replicas."""
-
-    async def admit(self, recipient: Recipient) -> float:
-        """Seconds to wait before a message to this recipient; 0 = go, and it is counted."""
-
-
-class NoLimiter:
-    """For peers that take whatever comes."""
-
-    async def admit(self, recipient: Recipient) -> float:
-        """Always at once."""
-        return 0.0
-
-
 class Channel(Protocol):
     """A way to people."""
-
-    limiter: Limiter
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 
-from services.notifier.channels import Limiter, NoLimiter, Receipt, Recipient, recipient
+from services.notifier.channels import Receipt, Recipient, recipient
 from services.notifier.sources import Alert
 from services.notifier.wording import Wording
 
@@ -18,7 +18,6 @@ class ConsoleChannel:
     def __init__(self, wording: Wording) -> None:
         """Print in these words."""
         self._wording = wording
-        self.limiter: Limiter = NoLimiter()
         self.recipients: tuple[Recipient, ...] = (recipient("stdout"),)
 
     async def send(self, alert: Alert, recipient: Recipient) -> Receipt:

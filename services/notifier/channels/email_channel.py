@@ -17,7 +17,7 @@ from email.utils import format_datetime
 
 import aiosmtplib
 
-from services.notifier.channels import Broken, Limiter, NoLimiter, Receipt, Recipient, recipient
+from services.notifier.channels import Broken, Receipt, Recipient, recipient
 from services.notifier.channels.email_answers import answer
 from services.notifier.sources import Alert
 from services.notifier.wording import Wording
@@ -68,7 +68,6 @@ class EmailChannel:
         self._server = f"{settings.server}:{settings.port}"
         self._idle: list[tuple[aiosmtplib.SMTP, float]] = []
         self._tls: ssl.SSLContext | None = None
-        self.limiter: Limiter = NoLimiter()
         self.recipients: tuple[Recipient, ...] = tuple(map(recipient, settings.to_email))
         self.timeout_seconds = settings.timeout_seconds
 

@@ -5,7 +5,7 @@ Telegram has no idempotency key: a repeat after a lost answer cannot be told fro
 
 import asyncio
 
-from services.notifier.channels import Limiter, NoLimiter, Receipt, Recipient, bot_api, recipient
+from services.notifier.channels import Receipt, Recipient, bot_api, recipient
 from services.notifier.channels.telegram_answers import answer
 from services.notifier.sources import Alert
 from services.notifier.wording import Wording
@@ -25,7 +25,6 @@ class TelegramChannel:
         self._bot = bot_api.open_bot(
             settings.bot_token.get_secret_value(), settings.api_url, settings.timeout_seconds
         )
-        self.limiter: Limiter = NoLimiter()
         self.recipients: tuple[Recipient, ...] = tuple(map(recipient, settings.chat_id))
         self.timeout_seconds = settings.timeout_seconds
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from cli.dead_letters import tags_of
 from cli.signals_command import Listed, gather
 from cli.status_command import answered
 from shared import keys
@@ -132,3 +133,24 @@ async def test_an_absent_redis_is_told_with_the_remedy(tmp_path: Path) -> None:
     assert (code, out) == (1, "")
     assert "cannot be reached" in err
     assert "Traceback" not in err
+
+
+async def test_a_delivery_that_ended_as_a_dead_letter_is_told(
+    scanner: Scanner, settings: Settings
+) -> None:
+    """Whoever reads the list knows it by the letter; after a drop, by the ledger."""
+    [signal] = await emitted(scanner, {})
+    inbox, client = scanner.inbox(), scanner.access.client
+    await inbox.create()
+    [(entry, _)] = await inbox.read(1, 10)
+    await inbox.acknowledge(entry)
+    (anna, ben), _ = (tags_of(settings, channel) for channel in ("email", "telegram"))
+    await client.set(keys.delivered("email", signal.id, anna), f"{now_ms()} <m@example.com>")
+    letter = await client.xadd(keys.dead("email"), {"id": signal.id, "recipient": ben})
+    for ledger in (None, "dead"):
+        if ledger is not None:
+            await client.set(keys.delivered("email", signal.id, ben), ledger)
+            await client.xdel(keys.dead("email"), letter)
+        [listed] = await answered(settings, lambda client: gather(client, settings, 10))
+        email = listed.deliveries[0]
+        assert (email.state, email.delivered_to, email.given_up) == ("dead", 1, 1)

@@ -19,7 +19,7 @@ from cli.status_command import RedisUnusable, answered, gather
 from cli.status_view import WIDTH, judge
 from services.detector.rules import Rules
 from services.detector.worker import board
-from services.notifier.channels import recipient
+from services.notifier.channels import Receipt, recipient
 from services.notifier.inbox import Inbox
 from services.notifier.sources import SIGNALS
 from shared import keys
@@ -131,8 +131,9 @@ class Scanner:
     def inbox(self, channel: str = "email") -> Inbox:
         events = EventsWriter(self.access, "notifier", "1", self.settings.streams)
         return Inbox(
-            self.access, SIGNALS, channel, "here-1", ledger_ttl_ms=3_600_000, events=events
-        )
+            self.access, SIGNALS, channel, "here-1",
+            ledger_ttl_ms=3_600_000, dead_maxlen=100, events=events,
+        )  # fmt: skip
 
     async def delivered(self, signal: Signal, entry_id: bytes) -> None:
         """Everybody of the email channel has it."""
@@ -142,7 +143,7 @@ class Scanner:
         for person in people:
             await self.inbox().settle(
                 entry_id, signal, person, people,
-                message_id="<1@example.com>", now_ms=signal.received_at_ms + 1200,
+                receipt=Receipt("<1@example.com>"), now_ms=signal.received_at_ms + 1200,
             )  # fmt: skip
 
     async def is_well(self) -> None:

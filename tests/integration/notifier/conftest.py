@@ -20,6 +20,7 @@ from cli.embedded_redis import redis_server
 from services.notifier.channels import Channel
 from services.notifier.delivery import Delivery, Postman
 from services.notifier.gate import Gate
+from services.notifier.limiter import Unlimited
 from services.notifier.message import Periods
 from services.notifier.sources import SIGNALS, Source
 from services.notifier.wording import Wording
@@ -236,8 +237,8 @@ class Bench:
     ) -> Heartbeat:
         """Serve a channel from a stream in this process until the test ends."""
         postman = self.postman(settings, consumer)
-        gate = postman.gate(channel.name)
-        task = asyncio.create_task(Delivery(postman, channel, source, gate).run())
+        gate, limiter = postman.gate(channel.name), getattr(channel, "limiter", Unlimited())
+        task = asyncio.create_task(Delivery(postman, channel, source, gate, limiter).run())
 
         async def stop() -> None:
             task.cancel()
@@ -249,14 +250,14 @@ class Bench:
         self.stack.push_async_callback(stop)
         return postman.heartbeat
 
-    async def start(self, config: Path, instance: str = "1") -> Process:
+    async def start(self, config: Path, instance: str = "1", *more: str) -> Process:
         """Start a notifier process."""
         output = self.folder / f"notifier-{len(self.processes)}.log"
         environ = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         with output.open("wb") as sink:
             child = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "services.notifier",
-                "--config", str(config), "--instance", instance,
+                "--config", str(config), "--instance", instance, *more,
                 cwd=ROOT, env=environ, stdout=sink, stderr=asyncio.subprocess.STDOUT,
             )  # fmt: skip
         process = Process(child, output)

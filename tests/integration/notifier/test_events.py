@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from services.notifier.channels import NoLimiter, Receipt, Recipient, TryAgain, recipient
+from services.notifier.channels import Receipt, Recipient, TryAgain, recipient
 from services.notifier.sources import EVENTS, SIGNALS, Alert
 from shared import keys
 from shared.event import Trouble
@@ -39,7 +39,6 @@ class FakeChannel:
         self.accepted: list[tuple[str, str]] = []
         self.troubles: dict[str, Exception] = {}
         self.held: dict[str, asyncio.Event] = {}
-        self.limiter = NoLimiter()
 
     async def send(self, alert: Alert, recipient: Recipient) -> Receipt:
         if alert.id in self.held:

@@ -5,14 +5,17 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 from pydantic import SecretStr
 
+from cli.dead_letters import Letterbox
 from cli.status_command import answered, gather
 from services.notifier.channels import Recipient, recipient
+from services.notifier.consumers import Consumers
 from services.notifier.inbox import Inbox
+from services.notifier.limiter import limiter_of
 from services.notifier.sources import EVENTS, SIGNALS
 from shared import keys
 from shared.event import Trouble, read_event
@@ -108,7 +111,25 @@ async def groups(access: RedisAccess) -> None:
         assert await inbox.settle(entry, signal_, recipient, recipients, message_id="<m>", now_ms=1)
     assert await inbox.missing(signal_, recipients) == ()
     await inbox.note_failure("because", 1)
+    await given_up(access, entry)
     await edited_by_hand(access)
+
+
+async def given_up(access: RedisAccess, entry: bytes) -> None:
+    """A dead letter and its replay; rate limits; consumers that are gone."""
+    fields = {"id": example_signal().id, "source": keys.SIGNALS, "entry": entry, "recipient": "x"}
+    await access.client.xadd(keys.dead("email"), cast("Any", fields))
+    box = Letterbox(access.client, Settings())
+    [letter] = await box.letters()
+    assert await box.replay([letter]) == {letter.name: "revived"}
+    assert await box.replay([letter]) == {letter.name: "gone"}
+    limiter = limiter_of("telegram", access, Settings())
+    group = Recipient("x", "-1")
+    assert await limiter.admit(group) == 0
+    assert await limiter.admit(group) > 0
+    assert await Consumers(access, ["email"], "me", unheard_ms=0).tidy() == 0  # it holds a replay
+    await access.client.xack(keys.SIGNALS, "email", entry)
+    assert await Consumers(access, ["email"], "me", unheard_ms=0).tidy() == 1
 
 
 async def operational(access: RedisAccess) -> None:

@@ -9,10 +9,14 @@ from cli import CommandError, up_command
 from cli.__main__ import main, parse
 from shared.config_errors import ConfigError, Fault
 
-COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "config", "version"]
+COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "dead", "config", "version"]
 CALLS = [
-    *([command] for command in COMMANDS if command not in ("replay", "config")),
+    *([command] for command in COMMANDS if command not in ("replay", "dead", "config")),
     ["replay", "candles.csv", "--out", "here"],
+    ["dead", "list", "email"],
+    ["dead", "show", "email:1-0"],
+    ["dead", "replay", "email:1-0", "telegram:2-0"],
+    ["dead", "drop", "--all"],
     ["config", "check"],
     ["config", "show"],
 ]
@@ -65,6 +69,10 @@ def test_numbers_are_read_as_meant() -> None:
         (["replay", "x.csv", "--out", "y", "--speed", "fast"], "'fast' is not a number above 0"),
         (["signals", "-n", "-1"], "'-1' is not a whole number above 0"),
         (["config"], "COMMAND"),
+        (["dead"], "COMMAND"),
+        (["dead", "list", "pigeon"], "invalid choice: 'pigeon'"),
+        (["dead", "replay"], "ID --all"),
+        (["dead", "drop", "email:1-0", "--all"], "not allowed with"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -32,12 +32,22 @@ def example(**changes: Any) -> Signal:
         (example(), [ACCEPTED, None], PENDING, "email pending after 3 attempts (1 of 2 have it)"),
         (example(), [None], BEFORE, "email unread"),
         (example(), [None], READ, "email not on record"),
+        (example(), [b"dead"], READ, "email given up: see ./btc-scanner dead list"),
+        (
+            example(),
+            [ACCEPTED, b"1762094101212 dead letter"],
+            READ,
+            "email given up: see ./btc-scanner dead list (1 of 2 have it)",
+        ),
+        (example(), [b"dead", None], PENDING, "email pending after 3 attempts"),
         (example(stale=True), [None], READ, "email not sent: stale"),
         (example(stale=True), [None], BEFORE, "email not sent: stale"),
     ],
     ids=[
         "everybody has it", "the last acceptance counts", "record without a time", "tried again",
-        "some have it", "not read yet", "ledger expired", "stale", "stale and not read yet",
+        "some have it", "not read yet", "ledger expired", "dead letter",
+        "dead letter for one of two", "dead letter, another is tried again",
+        "stale", "stale and not read yet",
     ],
 )  # fmt: skip
 def test_what_became_of_a_signal_is_told_in_words(

@@ -282,7 +282,10 @@ REMARKS = [
         with_service(instance("ingest", version="0.2.0")),
         "services of different versions run together: 0.1.0, 0.2.0",
     ),
-    (facts(channels=(channel(dead_letters=1),)), "email: 1 dead letter"),
+    (
+        facts(channels=(channel(dead_letters=1),)),
+        "email: 1 dead letter; see ./btc-scanner dead list email",
+    ),
     (
         facts(redis=replace(facts().redis, aof=False)),
         "Redis keeps no append-only file: a restart of it loses data (set appendonly yes)",

@@ -134,3 +134,17 @@ def test_the_newest_is_tried_first(times: list[int]) -> None:
     pending = [Pending(f"{at}-0".encode(), "me", 60_000, 1) for at in sorted(times)]
     found = due(pending, consumer="me", in_hand=(), patience=PATIENCE, since_start_s=0.0)
     assert [recorded_ms(entry.entry_id) for entry in found] == sorted(times, reverse=True)
+
+
+def test_what_is_fresh_and_had_no_turn_goes_first_and_in_order() -> None:
+    old, tried = Pending(b"100-0", "me", 60_000, 0), Pending(b"2001-0", "me", 60_000, 1)
+    first, second = Pending(b"2000-0", "me", 0, 0), Pending(b"2002-0", "me", 0, 0)
+    found = due(
+        [old, first, tried, second],
+        consumer="me",
+        in_hand=(),
+        patience=PATIENCE,
+        since_start_s=0.0,
+        fresh_since_ms=2000,
+    )
+    assert found == [first, second, tried, old]

@@ -19,6 +19,7 @@ TOGETHER = {
     "roll call": [keys.SERVICES, keys.TROUBLES, keys.EVENTS],
     "merge": [keys.klines(SYMBOL, name) for name in ("1m", "5m", "1h")],
     "load": [keys.state(SYMBOL), keys.progress(SYMBOL)],
+    "rate": [keys.rate("telegram", scope) for scope in ("all", "chat:a1b2", "group:a1b2")],
     "settle": [
         keys.SIGNALS, keys.EVENTS, keys.dead("email"), keys.deliveries("email"),
         keys.deliveries("email:events"),
@@ -62,7 +63,7 @@ def test_keys_are_found_in_a_command_and_know_their_type() -> None:
     made = [each for step in TOGETHER.values() for each in step]
     made += [keys.market(SYMBOL), keys.board(SYMBOL, "1m"), keys.health("ingest", "host-1")]
     assert keys.named_in(f"EVALSHA 7 {' '.join(made)} email") == list(dict.fromkeys(made))
-    assert {keys.type_of(key) for key in made} == {"stream", "hash", "string"}
+    assert {keys.type_of(key) for key in made} == {"stream", "hash", "string", "list"}
     assert keys.named_in("GET designals signalsx my:signals progress: mood:{BTCUSDT}") == []
     assert keys.named_in("Command # 1 (XADD signals * a b) of pipeline") == ["signals"]
 

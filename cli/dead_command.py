@@ -1,0 +1,196 @@
+"""``dead``: the alerts that could not be delivered; list, show, replay and drop them."""
+
+import argparse
+import asyncio
+import json
+import sys
+import textwrap
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from cli import CHANNELS, EXIT_FAILURE, EXIT_USAGE, CommandError
+from cli.dead_letters import Letter, Letterbox, parsed, tags_of
+from cli.status_command import answered
+from cli.status_view import WIDTH
+from shared.settings import Settings
+from shared.times import utc
+
+T = TypeVar("T")
+
+# As many as are kept may be listed, and replayed.
+_ANSWER_S = 30.0
+
+_NONE = "No dead letters: no recipient was given up."
+_HINT = "./btc-scanner dead replay ID… tries again, once the cause is gone; drop ID… forgets them."
+
+_REPLAYED = {
+    "revived": "is tried again now",
+    "pending": "is tried again with the alert's other recipients",
+}
+_KEPT = {
+    "gone": "is gone meanwhile: replayed or dropped by somebody else",
+    "trimmed": "cannot be replayed: the stream does not keep its alert any more",
+    "busy": "is kept: its alert is on its way to another recipient; try again in a minute",
+    "no group": "is kept: no notifier serves this channel yet; start one, then try again",
+    "unreadable": "cannot be replayed: it was edited, and does not say what to deliver to whom",
+}
+
+
+def run(settings: Settings, chosen: argparse.Namespace) -> int:
+    """Do what was typed; ``chosen.action`` is the command."""
+    match chosen.action:
+        case "list":
+            return show_list(settings, chosen.channel, chosen.json)
+        case "show":
+            return show_one(settings, chosen.name, chosen.json)
+        case "replay":
+            return replay(settings, chosen.names, chosen.all, chosen.channel)
+        case _:
+            return drop(settings, chosen.names, chosen.all, chosen.channel)
+
+
+def show_list(settings: Settings, channel: str | None, as_json: bool) -> int:
+    """Print all dead letters, newest first."""
+    letters = _asked(settings, lambda box: box.letters(_channels(channel)))
+    if as_json:
+        print(json.dumps({"dead_letters": [_document(each) for each in letters]}, indent=2))
+    else:
+        print("\n".join([line for each in letters for line in _lines(each)] or [_NONE]))
+        if letters:
+            print(f"\n{_HINT}")
+    return 0
+
+
+def show_one(settings: Settings, name: str, as_json: bool) -> int:
+    """Print all that is known of a dead letter."""
+    letter = _asked(settings, lambda box: box.named([_checked(name)]))[name]
+    if letter is None:
+        raise CommandError(_unknown(name))
+    if as_json:
+        print(json.dumps({**_document(letter), "alert": letter.alert}, indent=2))
+        return 0
+    for label, text in (("ID", letter.name), *letter.fields.items()):
+        for line in textwrap.wrap(
+            text, WIDTH, initial_indent=f"{label:<24} ", subsequent_indent=" " * 25,
+            break_on_hyphens=False,
+        ) or [label]:  # fmt: skip
+            print(line)
+    return 0
+
+
+def replay(settings: Settings, names: Sequence[str], every: bool, channel: str | None) -> int:
+    """Let the notifier try again, and print for each letter what becomes of it."""
+
+    async def run(box: Letterbox) -> dict[str, str]:
+        letters, unknown = await _chosen(box, names, every, channel)
+        done = await box.replay(letters)
+        words = {each.name: _told(settings, each, done[each.name]) for each in letters}
+        for each in letters:
+            if done[each.name] in _REPLAYED:
+                print(f"{each.name} {words[each.name]}")
+        failed = {n: f"{n} {words[n]}" for n, status in done.items() if status in _KEPT}
+        return {**failed, **{name: _unknown(name) for name in unknown}}
+
+    return _outcome(_asked(settings, run))
+
+
+def drop(settings: Settings, names: Sequence[str], every: bool, channel: str | None) -> int:
+    """Forget dead letters."""
+
+    async def run(box: Letterbox) -> dict[str, str]:
+        letters, unknown = await _chosen(box, names, every, channel)
+        for each in letters:
+            if await box.drop(each):
+                print(f"{each.name} is dropped")
+            else:
+                unknown.append(each.name)
+        return {name: _unknown(name) for name in unknown}
+
+    return _outcome(_asked(settings, run))
+
+
+async def _chosen(
+    box: Letterbox, names: Sequence[str], every: bool, channel: str | None
+) -> tuple[list[Letter], list[str]]:
+    """The letters that are meant, and the names of which there is none."""
+    if channel is not None and not every:
+        raise CommandError(
+            "--channel goes with --all; an ID names its channel", exit_code=EXIT_USAGE
+        )
+    if not every:
+        found = await box.named(dict.fromkeys(map(_checked, names)))
+        there = [letter for letter in found.values() if letter is not None]
+        return there, [name for name, letter in found.items() if letter is None]
+    letters = await box.letters(_channels(channel))
+    if not letters:
+        print(_NONE)
+    return letters, []
+
+
+def _outcome(failed: dict[str, str]) -> int:
+    for words in failed.values():
+        print(words, file=sys.stderr)
+    return EXIT_FAILURE if failed else 0
+
+
+def _told(settings: Settings, letter: Letter, status: str) -> str:
+    """What became of a letter, in words."""
+    if status not in _REPLAYED:
+        return _KEPT[status]
+    if letter.channel not in settings.channels:
+        return f"waits until {letter.channel} is configured again"
+    if letter.recipient not in tags_of(settings, letter.channel):
+        return f"goes to those who are configured now; {letter.recipient} is none of them"
+    return _REPLAYED[status]
+
+
+def _channels(channel: str | None) -> Sequence[str]:
+    return CHANNELS if channel is None else (channel,)
+
+
+def _checked(name: str) -> str:
+    if parsed(name) is None:
+        advice = "copy it from: ./btc-scanner dead list"
+        raise CommandError(
+            f"{name!r} is not the ID of a dead letter, like email:1762094100500-0; {advice}",
+            exit_code=EXIT_USAGE,
+        )
+    return name
+
+
+def _unknown(name: str) -> str:
+    return f"there is no dead letter {name}; ./btc-scanner dead list shows all"
+
+
+def _asked(settings: Settings, question: Callable[[Letterbox], Awaitable[T]]) -> T:
+    return asyncio.run(
+        answered(settings, lambda client: question(Letterbox(client, settings)), _ANSWER_S)
+    )
+
+
+def _lines(letter: Letter) -> Iterator[str]:
+    when = "when is not known" if letter.at_ms is None else utc(letter.at_ms)
+    attempts = letter.attempts
+    tries = f", {attempts} attempt{'' if attempts == 1 else 's'}" if attempts is not None else ""
+    yield f"{when:<25}{letter.name}, to {letter.recipient or 'nobody known'}{tries}"
+    for words in (letter.alert_id, letter.reason or "unreadable: it was edited"):
+        yield from textwrap.wrap(
+            words, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+        )
+
+
+_INDENT = " " * 25
+
+
+def _document(letter: Letter) -> dict[str, Any]:
+    return {
+        "name": letter.name,
+        "channel": letter.channel,
+        "at_ms": letter.at_ms,
+        "id": letter.alert_id,
+        "recipient": letter.recipient,
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+        "source": letter.source,
+        "entry": letter.entry,
+    }
