@@ -90,6 +90,11 @@ def gate(channel: str) -> str:
     return f"gate:{{signals}}:{channel}"
 
 
+def moved(channel: str) -> str:
+    """Hash: where recipients of a channel have moved (old address → new address)."""
+    return f"moved:{{signals}}:{channel}"
+
+
 def told(subject: str, state: str) -> str:
     """Stands, with a TTL, while this event is not told again."""
     return f"told:{{signals}}:{subject}:{state}"
@@ -119,6 +124,7 @@ _TYPES = {
     "deliveries": "hash",
     "troubles": "hash",
     "services": "hash",
+    "moved": "hash",
     "told": "string",
     "gate": "string",
     "health": "hash",

@@ -25,6 +25,8 @@ PURE = [
     "services/ingest/weight.py",
     "services/notifier/decisions.py",
     "services/notifier/event_message.py",
+    "services/notifier/letter.py",
+    "services/notifier/markup.py",
     "services/notifier/message.py",
     "services/notifier/sources.py",
     "services/notifier/wording.py",
@@ -54,8 +56,8 @@ DECODERS = {
     "services/ingest/pages.py": {"msgspec"},
 }
 STANDARD = {
-    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "ipaddress",
-    "itertools", "math", "re", "statistics", "typing", "urllib",
+    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "html",
+    "ipaddress", "itertools", "math", "re", "statistics", "typing", "urllib",
 }  # fmt: skip
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/__init__.py"))
 
