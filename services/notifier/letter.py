@@ -62,7 +62,7 @@ _TABLE = 'role="presentation" cellpadding="0" cellspacing="0" border="0" width="
 # White on it, and it on white or black, has a contrast of 4.5 or more, or is no text.
 _NOTICE = "#b45309"
 _QUIET = "#757575"
-_RULE = "1px solid #80808040"
+_RULE = "1px solid #999999"
 
 
 def _page(letter: Letter) -> Iterator[str]:
