@@ -168,6 +168,7 @@ class EmailChannel:
         settings = self._settings
         if not settings.user:
             return
+        await client.ehlo()  # after STARTTLS the server may offer something else
         offered = client.supported_auth_methods if client.supports_extension("auth") else []
         ways = {"plain": client.auth_plain, "login": client.auth_login,
                 "cram-md5": client.auth_crammd5}  # fmt: skip

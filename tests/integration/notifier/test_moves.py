@@ -88,7 +88,7 @@ async def test_a_chat_that_moves_again_is_followed_from_where_it_was(bench: Benc
 async def test_no_more_than_two_moves_are_followed(bench: Bench, bot_api: BotApi) -> None:
     for chat in (-1, -2, -3, -4):
         bot_api.answers.add(to(chat))
-    with pytest.raises(Undelivered, match="set telegram.chat_id to -3") as raised:
+    with pytest.raises(Undelivered, match=r"set telegram\.chat_id to -3") as raised:
         await send(channel(bench, bot_api, MovesInMemory()))
     assert isinstance(raised.value, Refused)
     assert len(bot_api.answers) == 1
