@@ -15,7 +15,7 @@ from services.notifier.channels.email_channel import EmailChannel
 from sim.certificates import make_certificates
 from sim.mailbox import Mailbox
 
-from .conftest import PASSWORD, WORDING, Bench, fresh_signal, smtp
+from .conftest import PASSWORD, WORDING, Bench, cut, fresh_signal, smtp
 
 
 class LoginDesk:
@@ -24,6 +24,7 @@ class LoginDesk:
     def __init__(self, offers: str, reply: str) -> None:
         self.logins: list[str] = []
         self._offers, self._reply = offers, reply
+        self._writers: list[asyncio.StreamWriter] = []
 
     @asynccontextmanager
     async def listening(self, context: ssl.SSLContext) -> AsyncIterator[int]:
@@ -32,8 +33,10 @@ class LoginDesk:
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
+            await cut(self._writers)
 
     async def _serve(self, here: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        self._writers.append(back)
         back.write(b"220 desk ESMTP\r\n")
         while line := (await here.readline()).decode().strip():
             if line.startswith("EHLO"):

@@ -16,7 +16,7 @@ from services.notifier.channels.telegram_channel import TelegramChannel
 from sim.certificates import Certificates, Flaw, make_certificates
 from sim.mailbox import Mailbox
 
-from .conftest import PASSWORD, TOKEN, WORDING, Bench, fresh_signal, smtp, telegram
+from .conftest import PASSWORD, TOKEN, WORDING, Bench, cut, fresh_signal, smtp, telegram
 
 pytestmark = pytest.mark.timeout(90)  # importing aiogram takes seconds
 
@@ -56,6 +56,7 @@ class Downgrade:
         self.said: list[bytes] = []
         self._port, self._lie = port, lie
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
@@ -67,9 +68,11 @@ class Downgrade:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await cut(self._writers)
 
     async def _accept(self, here: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         there, on = await asyncio.open_connection("127.0.0.1", self._port)
+        self._writers += (back, on)
         for pump in (self._listen(here, on), self._hide(there, back)):
             self._tasks.add(asyncio.create_task(pump))
 
