@@ -58,6 +58,7 @@ def _lines(section: Section) -> Iterator[str]:
 
 
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
+_WHOLE = "width:100%;border-collapse:collapse"
 _TABLE = 'role="presentation" cellpadding="0" cellspacing="0" border="0" width="100%"'
 # White on it, and it on white or black, has a contrast of 4.5 or more, or is no text.
 _NOTICE = "#b45309"
@@ -73,8 +74,10 @@ def _page(letter: Letter) -> Iterator[str]:
     yield '<meta name="supported-color-schemes" content="light dark">'
     yield f"<title>{escape(letter.title)}</title>"
     yield '</head>\n<body style="margin:0;padding:0">'
-    yield f'<table {_TABLE}>\n<tr><td align="center" style="padding:16px 8px">'
-    yield f'<table {_TABLE} style="max-width:480px;{_FONT};font-size:15px;line-height:22px">'
+    yield f'<table {_TABLE} style="{_WHOLE}">'
+    yield '<tr><td align="center" style="padding:16px 8px">'
+    style = f"{_WHOLE};max-width:480px;{_FONT};font-size:15px;line-height:22px"
+    yield f'<table {_TABLE} style="{style}">'
     for notice in letter.notices:
         yield _wide(notice, f"background-color:{_NOTICE};color:#ffffff;font-weight:bold")
     yield _wide(letter.title, f"border-left:4px solid {letter.accent};font-size:18px;"
@@ -86,7 +89,7 @@ def _page(letter: Letter) -> Iterator[str]:
 
 def _wide(text: str, style: str) -> str:
     return (
-        f'<tr><td colspan="2" align="left" style="padding:10px 12px;{style}">\n'
+        f'<tr><td colspan="2" align="left" style="text-align:left;padding:10px 12px;{style}">\n'
         f"{escape(text)}\n</td></tr>"
     )
 
@@ -99,6 +102,7 @@ def _rows(section: Section) -> Iterator[str]:
     style = f"padding:6px 12px;border-bottom:{_RULE};vertical-align:top"
     for label, value in section.rows:
         yield (
-            f'<tr><td align="left" style="{style}">{escape(label)}</td>\n'
-            f'<td align="right" style="{style};font-weight:bold">{escape(value)}</td></tr>'
+            f'<tr><td align="left" style="{style};text-align:left">{escape(label)}</td>\n'
+            f'<td align="right" style="{style};text-align:right;font-weight:bold">'
+            f"{escape(value)}</td></tr>"
         )
