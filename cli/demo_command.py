@@ -22,7 +22,7 @@ from cli.observe import (
 from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
 from cli.replay_record import account, join_deliveries
 from cli.supervisor import run_until_signalled
-from services.notifier.message import email_text, telegram_text
+from services.notifier.message import email_text, telegram_text, without_heading
 from shared import keys
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
@@ -121,7 +121,8 @@ class _Show:
         for channel in ("email", "telegram"):
             self._told[channel] += len(fresh[channel])
             for message in fresh[channel]:
-                signal_id = message.get("signal_id") or self._by_text.get(message.get("text", ""))
+                text = without_heading(message.get("text", ""))
+                signal_id = message.get("signal_id") or self._by_text.get(text)
                 self._show_alert(channel, self._signals.get(signal_id or ""))
 
     def _show_alert(self, channel: str, signal: Signal | None) -> None:

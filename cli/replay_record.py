@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.notifier import event_message
-from services.notifier.message import Periods, telegram_text
+from services.notifier.message import Periods, telegram_text, without_heading
 from shared.decimals import shortest
 from shared.event import Event
 from shared.trade_signal import Signal
@@ -128,8 +128,12 @@ def _lost_event(text: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """Without the data-quality stamp: a signal that was lost and found again may have another."""
-    return "\n".join(line for line in text.split("\n") if not line.startswith("Data: "))
+    """Without how old it was when sent, and without the data-quality stamp.
+
+    A signal that was lost and found again may have another of either.
+    """
+    lines = without_heading(text).split("\n")
+    return "\n".join(line for line in lines if not line.startswith("Data: "))
 
 
 def _by_text(texts: Iterable[tuple[str, str]]) -> dict[str, deque[str]]:

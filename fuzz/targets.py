@@ -36,6 +36,7 @@ from shared.malformed import Malformed
 from shared.market import read_market
 from shared.times import utc
 from shared.trade_signal import example_signal, read_signal
+from sim.entities import parsed
 
 _NOW_MS = 1_762_094_200_000
 _TELEGRAM_MOST = 4096
@@ -181,7 +182,9 @@ def event(raw: bytes) -> bool:
 
 
 def _shown(found: Alert) -> None:
-    text = _WORDING.telegram_text(found)
+    message = _WORDING.telegram(found, _NOW_MS)
+    text = message.plain
+    _must(parsed(message.html) == text, "markup that Telegram reads otherwise")
     _must(0 < len(text.encode("utf-16-le")) // 2 <= _TELEGRAM_MOST, "too long for a message")
     _must(all(line.isprintable() for line in text.split("\n")), "control characters in a message")
     build_mail(

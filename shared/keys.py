@@ -95,6 +95,11 @@ def rate(channel: str, scope: str) -> str:
     return f"rate:{{signals}}:{channel}:{scope}"
 
 
+def moved(channel: str) -> str:
+    """Hash: where recipients of a channel have moved (old address → new address)."""
+    return f"moved:{{signals}}:{channel}"
+
+
 def told(subject: str, state: str) -> str:
     """Stands, with a TTL, while this event is not told again."""
     return f"told:{{signals}}:{subject}:{state}"
@@ -125,6 +130,7 @@ _TYPES = {
     "troubles": "hash",
     "services": "hash",
     "rate": "list",
+    "moved": "hash",
     "told": "string",
     "gate": "string",
     "health": "hash",

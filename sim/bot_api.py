@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from sim.entities import Unparsable, parsed
 from sim.rest import respond
 from sim.script import Answer, Script
 
@@ -32,7 +33,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One accepted message; ``received_at_ns`` is wall time when the request had arrived."""
+    """One accepted message; ``received_at_ns`` is wall time when the request had arrived.
+
+    ``text`` is what a reader sees: without the markup that ``parse_mode`` HTML takes out.
+    """
 
     received_at_ns: int
     message_id: int
@@ -207,9 +211,14 @@ def _text(parameters: Mapping[str, Any]) -> str:
         raise Refused(400, "Bad Request: unsupported parse_mode")
     if len(text.encode()) > MAX_RAW_BYTES:
         raise Refused(400, "Bad Request: text is too long")
+    if mode.lower() == "html":
+        try:
+            text = parsed(text)
+        except Unparsable as error:
+            raise Refused(400, f"Bad Request: can't parse entities: {error}") from None
     if not text.strip():
         raise Refused(400, "Bad Request: message text is empty")
-    if not mode and len(text.encode("utf-16-le")) // 2 > MAX_TEXT:
+    if len(text.encode("utf-16-le")) // 2 > MAX_TEXT:
         raise Refused(400, "Bad Request: message is too long")
     return text
 

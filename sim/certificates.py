@@ -1,10 +1,11 @@
-"""A certificate authority of our own, and a certificate for the loopback names."""
+"""A certificate authority of our own, and a certificate for the loopback names, or a bad one."""
 
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -12,6 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_FOR = timedelta(days=7)
+
+Flaw = Literal["", "expired", "self-signed", "wrong host"]
+"""What is wrong with a certificate; empty for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,11 @@ class Certificates:
         return context
 
 
-def make_certificates(directory: Path) -> Certificates:
-    """Write a fresh authority and a certificate for 127.0.0.1, ::1 and localhost."""
+def make_certificates(directory: Path, flaw: Flaw = "") -> Certificates:
+    """Write a fresh authority and a certificate for 127.0.0.1, ::1 and localhost.
+
+    With a flaw the authority is still one to be trusted, so that nothing but the flaw is wrong.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     files = Certificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -43,24 +50,20 @@ def make_certificates(directory: Path) -> Certificates:
         .add_extension(identifier, critical=False)
         .sign(ca_key, hashes.SHA256())
     )
-    names = x509.SubjectAlternativeName(
-        [
-            x509.DNSName("localhost"),
-            x509.IPAddress(ip_address("127.0.0.1")),
-            x509.IPAddress(ip_address("::1")),
-        ]
-    )
+    own = flaw == "self-signed"
     leaf = (
-        _builder(name, ca_name, key)
+        _builder(name, name if own else ca_name, key, expired=flaw == "expired")
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+            if own
+            else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
             critical=False,
         )
-        .add_extension(names, critical=False)
-        .sign(ca_key, hashes.SHA256())
+        .add_extension(_names(flaw), critical=False)
+        .sign(key if own else ca_key, hashes.SHA256())
     )
     files.ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     files.chain_file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
@@ -79,10 +82,26 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
+def _names(flaw: Flaw) -> x509.SubjectAlternativeName:
+    if flaw == "wrong host":
+        return x509.SubjectAlternativeName([x509.DNSName("mail.example.net")])
+    return x509.SubjectAlternativeName(
+        [
+            x509.DNSName("localhost"),
+            x509.IPAddress(ip_address("127.0.0.1")),
+            x509.IPAddress(ip_address("::1")),
+        ]
+    )
+
+
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    expired: bool = False,
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) - (2 * VALID_FOR if expired else timedelta())
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

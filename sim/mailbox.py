@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException
 
-from sim.certificates import make_certificates
+from sim.certificates import Flaw, make_certificates
 from sim.script import Script
 
 Mode = Literal["tls", "starttls", "plain"]
@@ -39,6 +39,7 @@ class Mail:
     signal_id: str
     event_id: str
     text: str
+    html: str = ""
 
 
 class Mailbox:
@@ -47,6 +48,7 @@ class Mailbox:
     Args:
         directory: for the certificates; needed unless mode is "plain".
         mode: "tls" (implicit), "starttls" (required before anything else) or "plain".
+        flaw: what is wrong with the certificate.
 
     Attributes:
         mails: what was accepted, in order.
@@ -63,6 +65,7 @@ class Mailbox:
         password: str = "secret",  # noqa: S107 -- a simulated account
         host: str = "127.0.0.1",
         port: int = 0,
+        flaw: Flaw = "",
     ) -> None:
         if mode != "plain" and directory is None:
             raise ValueError(f"mode {mode} needs a directory for its certificates")
@@ -75,7 +78,7 @@ class Mailbox:
         self.mails: list[Mail] = []
         self.answers: Script[str] = Script()
         self.refused: dict[str, str] = {}
-        self._directory = directory
+        self._directory, self._flaw = directory, flaw
         self._connections: set[_Connection] = set()
         self._stack = AsyncExitStack()
 
@@ -83,7 +86,7 @@ class Mailbox:
         loop = asyncio.get_running_loop()
         context = None
         if self._directory is not None and self.mode != "plain":
-            certificates = make_certificates(self._directory)
+            certificates = make_certificates(self._directory, self._flaw)
             self.ca_file = certificates.ca_file
             context = certificates.server_context()
         desk = _Desk(self)
@@ -220,7 +223,7 @@ def _read(envelope: Envelope, received_at_ns: int) -> Mail:
     content = envelope.content or b""
     raw = content.encode() if isinstance(content, str) else content
     message = message_from_bytes(raw, policy=policy.default)
-    part = message.get_body(("plain",))
+    part, marked = message.get_body(("plain",)), message.get_body(("html",))
     return Mail(
         received_at_ns=received_at_ns,
         sender=envelope.mail_from or "",
@@ -230,4 +233,5 @@ def _read(envelope: Envelope, received_at_ns: int) -> Mail:
         signal_id=str(message["X-Signal-Id"] or ""),
         event_id=str(message["X-Event-Id"] or ""),
         text=str(part.get_content()) if part is not None else "",
+        html=str(marked.get_content()) if marked is not None else "",
     )

@@ -12,6 +12,7 @@ from functools import partial
 
 from services.notifier.background import in_background
 from services.notifier.channels import Channel
+from services.notifier.channels.moves import MovesInRedis
 from services.notifier.chosen import chosen_channels, extend
 from services.notifier.consumer import consumer_name
 from services.notifier.consumers import Consumers
@@ -30,31 +31,34 @@ from shared.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def _open_email(settings: Settings) -> Channel:
+def _open_email(postman: Postman) -> Channel:
     from services.notifier.channels.email_channel import EmailChannel  # noqa: PLC0415 - only if on
 
+    settings = postman.settings
     if settings.smtp is None:
         raise AssertionError("settings.channels names email without a section smtp")
     return EmailChannel(settings.smtp, _wording(settings))
 
 
-def _open_telegram(settings: Settings) -> Channel:
+def _open_telegram(postman: Postman) -> Channel:
     from services.notifier.channels.telegram_channel import TelegramChannel  # noqa: PLC0415
 
-    return TelegramChannel(settings.telegram, _wording(settings))
+    settings = postman.settings
+    moves = MovesInRedis(postman.access, postman.events, TelegramChannel.name)
+    return TelegramChannel(settings.telegram, _wording(settings), moves)
 
 
-def _open_console(settings: Settings) -> Channel:
+def _open_console(postman: Postman) -> Channel:
     from services.notifier.channels.console_channel import ConsoleChannel  # noqa: PLC0415
 
     log.warning(
         "neither email nor Telegram is configured: alerts go to the console"
         " (set the section smtp, or telegram.enabled)"
     )
-    return ConsoleChannel(_wording(settings))
+    return ConsoleChannel(_wording(postman.settings))
 
 
-_OPENERS: Mapping[str, Callable[[Settings], Channel]] = {
+_OPENERS: Mapping[str, Callable[[Postman], Channel]] = {
     "email": _open_email,
     "telegram": _open_telegram,
     "console": _open_console,
@@ -70,7 +74,8 @@ def _wording(settings: Settings) -> Wording:
         atr=shown.atr_period,
         rsi=shown.rsi_period,
     )
-    return Wording(periods, market_of(settings.exchange.symbol).base)
+    base = market_of(settings.exchange.symbol).base
+    return Wording(periods, base, settings.notifier.late_after_seconds)
 
 
 async def serve(settings: Settings, instance: str) -> None:
@@ -100,7 +105,7 @@ async def serve(settings: Settings, instance: str) -> None:
 
 async def _serve_channel(name: str, postman: Postman) -> None:
     # In a thread, because an import that takes seconds would hold up everybody else.
-    channel = await in_background(partial(_OPENERS[name], postman.settings))
+    channel = await in_background(partial(_OPENERS[name], postman))
     log.info("%s: %d recipient(s), reading as %s", name, len(channel.recipients), postman.consumer)
     try:
         gate, limiter = postman.gate(name), postman.limiter(name)

@@ -1,10 +1,14 @@
-"""What a message about the scanner itself says: subject and text of the email, Telegram. Pure."""
+"""What a message about the scanner itself says: subject and letter of the email, Telegram. Pure."""
 
+from services.notifier import markup
+from services.notifier.letter import Letter, Section
+from services.notifier.markup import Message
 from shared.event import Event
 from shared.times import utc
 
 # Neither is the light of a LONG or SHORT signal.
 _TROUBLE, _OVER = "🟠", "🔵"
+_ACCENTS = {_TROUBLE: "#ea580c", _OVER: "#2563eb"}
 
 # Where the state alone would say something else.
 _SAID = {"lost": "LOST DATA"}
@@ -18,19 +22,33 @@ def subject(event: Event, base: str) -> str:
     return f"[{base} SCALP] {what[:1].upper()}{what[1:]} {state}"
 
 
-def email_text(event: Event) -> str:
-    """The body of the email, also what the console shows."""
-    lines = [f"{_light(event)} {event.sentence}", "", f"Time: {utc(event.at_ms)}"]
+def letter(event: Event) -> Letter:
+    """The email."""
+    rows = [("Time", utc(event.at_ms))]
     if event.since_ms != event.at_ms:
-        lines.append(f"Since: {utc(event.since_ms)}")
-    lines.append(f"Noticed by: {event.service}, instance {event.instance}")
-    lines += [f"{_words(name)}: {text}" for name, text in event.details.items()]
-    return "\n".join(lines)
+        rows.append(("Since", utc(event.since_ms)))
+    rows.append(("Noticed by", f"{event.service}, instance {event.instance}"))
+    rows += [(_words(name), text) for name, text in event.details.items()]
+    return Letter(
+        title=f"{_light(event)} {event.sentence}",
+        accent=_ACCENTS[_light(event)],
+        sections=(Section(tuple(rows)),),
+    )
+
+
+def email_text(event: Event) -> str:
+    """The plain text of the email, also what the console shows."""
+    return letter(event).text
+
+
+def telegram_message(event: Event) -> Message:
+    """The Telegram message."""
+    return markup.message((f"{_light(event)} {event.sentence}", "", utc(event.at_ms)))
 
 
 def telegram_text(event: Event) -> str:
-    """The Telegram message, plain text."""
-    return f"{_light(event)} {event.sentence}\n\n{utc(event.at_ms)}"
+    """What a reader sees of the Telegram message."""
+    return telegram_message(event).plain
 
 
 def is_telegram_text(text: str) -> bool:

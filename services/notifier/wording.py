@@ -1,11 +1,17 @@
-"""The one place where an alert of either kind becomes words. Pure."""
+"""The one place where an alert of either kind becomes words. Pure.
+
+Events never count as late: they tell of a time, not of a price that may have moved since.
+"""
 
 from dataclasses import dataclass
 
 from services.notifier import event_message, message
+from services.notifier.letter import Letter
+from services.notifier.markup import Message
 from services.notifier.message import Periods
 from services.notifier.sources import Alert
 from shared.event import Event
+from shared.trade_signal import Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,25 +20,32 @@ class Wording:
 
     Attributes:
         base: The market's base asset, ``BTC``.
+        late_after_s: A signal older than this when it is sent says so.
     """
 
     periods: Periods
     base: str
+    late_after_s: float = 60.0
 
-    def subject(self, alert: Alert) -> str:
-        """The subject of the email."""
+    def subject(self, alert: Alert, now_ms: int) -> str:
+        """The subject of an email that is sent at ``now_ms``."""
         if isinstance(alert, Event):
             return event_message.subject(alert, self.base)
-        return message.subject(alert)
+        return message.subject(alert, self._late_ms(alert, now_ms))
 
-    def email_text(self, alert: Alert) -> str:
-        """The body of the email, also what the console shows."""
+    def letter(self, alert: Alert, now_ms: int) -> Letter:
+        """The email, whose text is also what the console shows."""
         if isinstance(alert, Event):
-            return event_message.email_text(alert)
-        return message.email_text(alert, self.periods)
+            return event_message.letter(alert)
+        return message.letter(alert, self.periods, self._late_ms(alert, now_ms))
 
-    def telegram_text(self, alert: Alert) -> str:
-        """The Telegram message, plain text."""
+    def telegram(self, alert: Alert, now_ms: int) -> Message:
+        """The Telegram message."""
         if isinstance(alert, Event):
-            return event_message.telegram_text(alert)
-        return message.telegram_text(alert, self.periods)
+            return event_message.telegram_message(alert)
+        return message.telegram_message(alert, self.periods, self._late_ms(alert, now_ms))
+
+    def _late_ms(self, signal: Signal, now_ms: int) -> int | None:
+        """The signal's age, None while it is fresh."""
+        age_ms = signal.age_ms(now_ms)
+        return age_ms if age_ms > self.late_after_s * 1000 else None

@@ -27,6 +27,8 @@ PURE = [
     "services/notifier/decisions.py",
     "services/notifier/event_message.py",
     "services/notifier/limited.py",
+    "services/notifier/letter.py",
+    "services/notifier/markup.py",
     "services/notifier/message.py",
     "services/notifier/outage.py",
     "services/notifier/rate_limits.py",
@@ -59,8 +61,8 @@ DECODERS = {
     "services/ingest/pages.py": {"msgspec"},
 }
 STANDARD = {
-    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "ipaddress",
-    "itertools", "math", "re", "statistics", "typing", "urllib",
+    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "html",
+    "ipaddress", "itertools", "math", "re", "statistics", "typing", "urllib",
 }  # fmt: skip
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/__init__.py"))
 

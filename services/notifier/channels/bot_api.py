@@ -75,6 +75,7 @@ class SendText(TelegramMethod[SentMessage]):
     chat_id: int | str
     text: str
     link_preview_options: dict[str, bool]
+    parse_mode: str | None = None
 
 
 def open_bot(token: str, api_url: str, timeout_seconds: float) -> Bot:
@@ -85,13 +86,14 @@ def open_bot(token: str, api_url: str, timeout_seconds: float) -> Bot:
     return Bot(token, session=session)
 
 
-async def send_text(bot: Bot, chat_id: str, text: str) -> int:
-    """Send plain text and return the ID of the message."""
+async def send_text(bot: Bot, chat_id: str, text: str, parse_mode: str | None = None) -> int:
+    """Send text, plain unless ``parse_mode`` says more, and return the ID of the message."""
     sent = await bot(
         SendText(
             chat_id=int(chat_id) if chat_id.lstrip("-").isdigit() else chat_id,
             text=text,
             link_preview_options={"is_disabled": True},
+            parse_mode=parse_mode,
         )
     )
     return sent.message_id

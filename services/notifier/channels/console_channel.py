@@ -1,6 +1,7 @@
 """Alerts as text on standard output, for those who configured no other channel."""
 
 import sys
+import time
 
 from services.notifier.channels import Receipt, Recipient, recipient
 from services.notifier.sources import Alert
@@ -22,7 +23,7 @@ class ConsoleChannel:
 
     async def send(self, alert: Alert, recipient: Recipient) -> Receipt:
         """Print the text of the email."""
-        text = self._wording.email_text(alert)
+        text = self._wording.letter(alert, time.time_ns() // 1_000_000).text
         sys.stdout.write(f"{_RULE}\n{text}\n{_RULE}\n")
         sys.stdout.flush()
         return Receipt(alert.id)

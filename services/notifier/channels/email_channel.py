@@ -1,5 +1,7 @@
 """Alerts by email: one mail for each recipient, over connections that are kept for the next.
 
+Each is plain text with an HTML alternative of the same words.
+
 The ``Message-ID`` follows from alert and recipient, so that the one repeat that cannot be excluded
 (the process died between the server's acceptance and our record) is recognisable as a repeat.
 """
@@ -29,6 +31,7 @@ _SURE_ALIVE_S = 30.0
 _NOOP_TIMEOUT_S = 5.0
 _QUIT_TIMEOUT_S = 0.5
 _KEPT_IDLE = 2
+_LONGEST_ANSWER = 200
 
 _NOT_ATOM = re.compile(r"[^A-Za-z0-9-]+")
 
@@ -47,13 +50,18 @@ def build_mail(
     mail = EmailMessage(policy=SMTP_POLICY)
     mail["From"] = from_email
     mail["To"] = to_email
-    mail["Subject"] = wording.subject(alert)
+    now_ms = round(now.timestamp() * 1000)
+    mail["Subject"] = wording.subject(alert, now_ms)
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = message_id(alert.id, to_email, from_email)
     mail["X-Event-Id" if isinstance(alert, Event) else "X-Signal-Id"] = alert.id
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies, please
     # Quoted-printable survives every relay and keeps the figures readable in the source.
-    mail.set_content(wording.email_text(alert), cte="quoted-printable")
+    letter = wording.letter(alert, now_ms)
+    mail.set_content(letter.text, cte="quoted-printable")
+    mail.add_alternative(letter.html, subtype="html", cte="quoted-printable")
+    # "=_" occurs in nothing that is quoted-printable; a repeat has the same.
+    mail.set_boundary(f"=_{hashlib.sha256(mail['Message-ID'].encode()).hexdigest()[:32]}")
     return mail
 
 
@@ -82,15 +90,15 @@ class EmailChannel:
         )
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                await self._send(mail, recipient)
+                answered = await self._send(mail, recipient)
         except (aiosmtplib.SMTPException, OSError, ValueError, Broken) as error:
             raise answer(error, self._server) from None  # its cause may quote the login
-        return Receipt(mail["Message-ID"])
+        return Receipt(mail["Message-ID"], " ".join(answered.split())[:_LONGEST_ANSWER])
 
-    async def _send(self, mail: EmailMessage, recipient: Recipient) -> None:
+    async def _send(self, mail: EmailMessage, recipient: Recipient) -> str:
         client = await self._connection()
         try:
-            await client.send_message(
+            _, answered = await client.send_message(
                 mail, sender=self._settings.from_email, recipients=[recipient.address]
             )
         except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPRecipientsRefused) as error:
@@ -101,6 +109,7 @@ class EmailChannel:
             client.close()
             raise
         self._keep(client, alive=True)
+        return answered
 
     def _keep(self, client: aiosmtplib.SMTP, *, alive: bool) -> None:
         if alive and client.is_connected and len(self._idle) < _KEPT_IDLE:
@@ -137,8 +146,6 @@ class EmailChannel:
         client = aiosmtplib.SMTP(
             hostname=settings.server,
             port=settings.port,
-            username=settings.user or None,
-            password=settings.password.get_secret_value() or None,
             use_tls=settings.use_ssl,
             start_tls=not settings.use_ssl,  # required, not "if offered": that could be stripped
             tls_context=self._trust(),
@@ -147,10 +154,28 @@ class EmailChannel:
         )
         try:
             await client.connect()
+            await self._login(client)
         except BaseException:
             client.close()
             raise
         return client
+
+    async def _login(self, client: aiosmtplib.SMTP) -> None:
+        """Log in by one mechanism; the library's own login tries all, and each counts as a failure.
+
+        The connection is encrypted, so the simplest is as good as any, and every server has it.
+        """
+        settings = self._settings
+        if not settings.user:
+            return
+        await client.ehlo()  # after STARTTLS the server may offer something else
+        offered = client.supported_auth_methods if client.supports_extension("auth") else []
+        ways = {"plain": client.auth_plain, "login": client.auth_login,
+                "cram-md5": client.auth_crammd5}  # fmt: skip
+        way = next((way for name, way in ways.items() if name in offered), None)
+        if way is None:
+            raise aiosmtplib.SMTPException("No AUTH mechanism that can be used is offered.")
+        await way(settings.user, settings.password.get_secret_value())
 
     def _trust(self) -> ssl.SSLContext:
         if self._tls is None:

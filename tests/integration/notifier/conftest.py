@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -277,6 +277,15 @@ async def bench(redis: Redis, redis_url: str, tmp_path: Path) -> AsyncIterator[B
     made = Bench(redis, redis_url, tmp_path)
     yield made
     await made.close()
+
+
+async def cut(writers: Sequence[asyncio.StreamWriter]) -> None:
+    """Drop the connections of a server that a test plays, and wait until they are gone."""
+    for writer in writers:
+        writer.transport.abort()
+    for writer in writers:
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 class SilentPeer:

@@ -7,10 +7,10 @@ import pytest
 
 from services.notifier.channels import Broken, Receipt, Refused, TryAgain
 from services.notifier.channels.email_channel import EmailChannel
-from services.notifier.message import email_text
+from services.notifier.message import email_text, letter
 from sim.mailbox import DROP_AFTER, Mailbox
 
-from .conftest import PASSWORD, PERIODS, WORDING, Bench, SilentPeer, fresh_signal, smtp
+from .conftest import PASSWORD, PERIODS, WORDING, Bench, SilentPeer, fresh_signal, now_ms, smtp
 
 
 def channel(bench: Bench, section: dict[str, object]) -> EmailChannel:
@@ -38,6 +38,19 @@ async def test_a_mail_arrives_over_either_kind_of_tls(
     assert mail.recipients == ("trader@example.org",)
     assert mail.signal_id == signal.id
     assert mail.message_id == receipt.message_id
+    assert receipt.answer == "2.0.0 OK: queued as 1"
+    assert mail.html.replace("\r\n", "\n") == letter(signal, PERIODS).html
+
+
+async def test_a_late_mail_says_so(bench: Bench, mailbox: Mailbox) -> None:
+    email = channel(bench, smtp(mailbox))
+    late = fresh_signal(received_at_ms=now_ms() - 7_500_000)
+    await email.send(late, email.recipients[0])
+    await email.close()
+    [mail] = mailbox.mails
+    assert mail.subject == "LATE 2h 05m [BTC SCALP] LONG Signal - 5m"
+    assert mail.text.startswith("⏰ LATE 2h 05m: price may have moved")
+    assert "⏰ LATE 2h 05m: price may have moved" in mail.html
 
 
 async def test_one_connection_serves_many_mails_and_a_lost_one_is_replaced(

@@ -1,16 +1,29 @@
 """The Telegram channel, with the real aiogram, against a local Bot API."""
 
+import json
 import traceback
 
 import pytest
 
+from services.notifier import event_message
 from services.notifier.channels import Broken, Receipt, Refused, TryAgain, Undelivered
 from services.notifier.channels.telegram_channel import TelegramChannel
 from services.notifier.message import telegram_text
+from shared.event import Event
 from sim.bot_api import BotApi
 from sim.script import Answer
 
-from .conftest import CHAT, PERIODS, TOKEN, WORDING, Bench, SilentPeer, fresh_signal, telegram
+from .conftest import (
+    CHAT,
+    PERIODS,
+    TOKEN,
+    WORDING,
+    Bench,
+    SilentPeer,
+    fresh_signal,
+    now_ms,
+    telegram,
+)
 
 pytestmark = pytest.mark.timeout(90)  # importing aiogram takes seconds
 
@@ -34,14 +47,14 @@ async def failure(tg: TelegramChannel) -> Undelivered:
     return raised.value
 
 
-async def test_a_message_arrives_as_plain_text(bench: Bench, bot_api: BotApi) -> None:
+async def test_a_message_arrives_as_the_promised_text(bench: Bench, bot_api: BotApi) -> None:
     tg, signal = channel(bench, bot_api.url), fresh_signal()
     receipt = await tg.send(signal, tg.recipients[0])
     await tg.close()
     [message] = bot_api.messages
     assert message.text == telegram_text(signal, PERIODS)
-    assert (message.chat_id, message.parse_mode) == (CHAT, "")
-    assert receipt.message_id == str(message.message_id)
+    assert (message.chat_id, message.parse_mode) == (CHAT, "HTML")
+    assert receipt == Receipt(str(message.message_id), "ok, message 1")
 
 
 async def test_each_chat_gets_its_own_message(bench: Bench) -> None:
@@ -55,10 +68,6 @@ async def test_each_chat_gets_its_own_message(bench: Bench) -> None:
 
 HTML = Answer(502, "<html>S3CRET</html>", content_type="text/html")
 BARE = '{"ok":false,"error_code":500}'
-MIGRATED = (
-    '{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded",'
-    '"parameters":{"migrate_to_chat_id":-1009}}'
-)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +76,6 @@ MIGRATED = (
         (HTML, TryAgain, "not its own"),
         (Answer(413, "<html>too large</html>"), TryAgain, "not its own"),
         (Answer(500, BARE), TryAgain, "not its own"),
-        (Answer(400, MIGRATED), Refused, "-1009"),
         (Answer(drop=True), TryAgain, "broke"),
         (Answer(429, '{"ok":false,"description":"Too Many Requests"}'), TryAgain, "slow down"),
     ],
@@ -86,7 +94,6 @@ async def test_odd_answers(
     ("error", "kind", "words"),
     [
         ("400 Bad Request: chat not found", Refused, "telegram.chat_id"),
-        ("400 Bad Request: can't parse entities", Refused, "entities"),
         ("401 Unauthorized", Broken, "telegram.bot_token"),
         ("403 Forbidden: bot was blocked by the user", Refused, "unblock"),
         ("404 Not Found", Broken, "telegram.bot_token"),
@@ -119,7 +126,78 @@ async def test_an_accepted_message_that_aiogram_cannot_read_is_accepted(
 ) -> None:
     body = '{"ok":true,"result":{"message_id":77,"date":"in a new form"}}'
     bot_api.answers.add(Answer(200, body, act=True))
-    assert await send(channel(bench, bot_api.url)) == Receipt("77")
+    assert await send(channel(bench, bot_api.url)) == Receipt("77", "ok, message 77")
+
+
+EVENT = Event('a <b>"odd"</i> & &lt;event&gt; 😀', "redis", "lost", "ingest", "1", 5, True, 5)
+
+
+async def test_whatever_an_alert_says_is_no_markup(bench: Bench, bot_api: BotApi) -> None:
+    tg = channel(bench, bot_api.url)
+    await tg.send(EVENT, tg.recipients[0])
+    await tg.close()
+    [message] = bot_api.messages
+    assert message.text == event_message.telegram_text(EVENT)
+    assert (message.parse_mode, EVENT.sentence in message.text) == ("HTML", True)
+
+
+async def test_a_late_message_says_so(bench: Bench, bot_api: BotApi) -> None:
+    tg, late = channel(bench, bot_api.url), fresh_signal(received_at_ms=now_ms() - 75_500)
+    await tg.send(late, tg.recipients[0])
+    await tg.close()
+    [message] = bot_api.messages
+    assert message.text.startswith("⏰ LATE 1m 15s: price may have moved\n\n🟢 BTC/USD LONG")
+
+
+UNPARSED = 'Bad Request: can\'t parse entities: Unsupported start tag "x" at byte offset 7'
+
+
+async def test_markup_that_is_not_accepted_is_sent_as_plain_text_at_once_and_told_once(
+    bench: Bench, bot_api: BotApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    tg, signal = channel(bench, bot_api.url), fresh_signal()
+    for _ in range(2):
+        bot_api.fail(400, UNPARSED)
+        receipt = await tg.send(signal, tg.recipients[0])
+    await tg.close()
+    assert [message.parse_mode for message in bot_api.messages] == ["", ""]
+    assert {message.text for message in bot_api.messages} == {telegram_text(signal, PERIODS)}
+    assert receipt.answer == "ok, message 2, as plain text"
+    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "sent as plain text" in warning
+    assert "can't parse entities" in warning
+
+
+async def test_a_message_that_is_not_accepted_as_plain_text_either_is_refused(
+    bench: Bench, bot_api: BotApi
+) -> None:
+    bot_api.fail(400, UNPARSED, count=2)
+    failed = await failure(channel(bench, bot_api.url))
+    assert isinstance(failed, Refused)
+    assert "entities" in failed.reason
+    assert (bot_api.messages, len(bot_api.answers)) == ([], 0)
+
+
+async def test_a_message_that_telegram_could_not_take_now_is_not_sent_again_at_once(
+    bench: Bench, bot_api: BotApi
+) -> None:
+    bot_api.answers.add(Answer(400, json.dumps({"ok": False, "description": UNPARSED})))
+    bot_api.flood(3)
+    failed = await failure(channel(bench, bot_api.url))
+    assert isinstance(failed, TryAgain)
+    assert failed.after_seconds == 3
+    assert bot_api.messages == []
+
+
+async def test_a_fallback_takes_no_longer_than_one_message_may(
+    bench: Bench, bot_api: BotApi
+) -> None:
+    tg = channel(bench, bot_api.url, timeout_seconds=0.5)
+    bot_api.fail(400, UNPARSED)
+    bot_api.answers.add(Answer(delay_s=600))
+    failed = await failure(tg)
+    assert isinstance(failed, TryAgain)
+    assert "in time" in failed.reason
 
 
 async def test_a_silent_api_is_given_up_in_time(bench: Bench, silent_peer: SilentPeer) -> None:

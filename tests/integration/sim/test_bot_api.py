@@ -77,6 +77,15 @@ async def test_a_message_is_taken_in_every_form(how: dict[str, Any]) -> None:
         ({"text": " "}, "Bad Request: message text is empty"),
         ({"text": "x" * 4097}, "Bad Request: message is too long"),
         ({"text": "x" * 40_000}, "Bad Request: text is too long"),
+        (
+            {"text": "<b>" + "x" * 4097 + "</b>", "parse_mode": "HTML"},
+            "Bad Request: message is too long",
+        ),
+        ({"text": "<b> </b>", "parse_mode": "HTML"}, "Bad Request: message text is empty"),
+        (
+            {"text": "é<x>", "parse_mode": "html"},
+            'Bad Request: can\'t parse entities: Unsupported start tag "x" at byte offset 2',
+        ),
         ({"parse_mode": "word"}, "Bad Request: unsupported parse_mode"),
     ],
 )
@@ -91,6 +100,16 @@ async def test_what_cannot_be_sent_is_refused(parameters: dict[str, str], descri
 async def test_the_longest_message_fits() -> None:
     async with opened() as client:
         assert (await client.send("x" * 4096))[0] == 200
+        assert (await client.send(f"<b>{'&amp;' * 4096}</b>", parse_mode="HTML"))[0] == 200
+        assert client.api.messages[1].text == "&" * 4096
+
+
+async def test_markup_is_taken_out_of_what_is_kept_and_shown() -> None:
+    async with opened() as client:
+        _, body = await client.send("<b>1</b> &lt; 2", parse_mode="HTML")
+        await client.send("<b>1</b> &lt; 2")
+        assert [message.text for message in client.api.messages] == ["1 < 2", "<b>1</b> &lt; 2"]
+    assert body["result"]["text"] == "1 < 2"
 
 
 async def test_token_and_method_are_checked() -> None:

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
 
@@ -12,7 +12,7 @@ import pytest
 from services.notifier.channels import Broken, Refused, TryAgain, recipient
 from services.notifier.channels.email_answers import answer
 from services.notifier.channels.email_channel import build_mail, message_id
-from services.notifier.message import Periods, email_text
+from services.notifier.message import Periods, email_text, letter
 from services.notifier.wording import Wording
 from shared.event import Event
 from shared.trade_signal import example_signal
@@ -42,9 +42,12 @@ def test_the_mail_survives_transport_as_it_was_written() -> None:
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) <= 78
     read = message_from_bytes(raw, policy=default)
-    assert read.get_content_type() == "text/plain"
-    assert read.get_content_charset() == "utf-8"
-    assert read.get_content().replace("\r\n", "\n") == email_text(signal, PERIODS) + "\n"
+    assert read.get_content_type() == "multipart/alternative"
+    plain, html = read.iter_parts()  # the better one comes last
+    assert (plain.get_content_type(), html.get_content_type()) == ("text/plain", "text/html")
+    assert plain.get_content_charset() == html.get_content_charset() == "utf-8"
+    assert plain.get_content().replace("\r\n", "\n") == email_text(signal, PERIODS) + "\n"
+    assert html.get_content().replace("\r\n", "\n") == letter(signal, PERIODS).html
     assert read["Subject"] == "[BTC SCALP] LONG Signal - 5m"
     assert read["X-Signal-Id"] == signal.id
     assert read["Auto-Submitted"] == "auto-generated"
@@ -61,7 +64,30 @@ def test_a_mail_about_the_scanner_itself_names_its_event() -> None:
     assert read["Subject"] == "[BTC SCALP] Feed BLIND"
     assert (read["X-Event-Id"], read["X-Signal-Id"]) == ("feed:BTCUSDT:blind:3", None)
     assert read["Message-ID"] == message_id(event.id, "me@example.org", "bot@example.com")
-    assert read.get_content().startswith("🟠 feed BLIND …")
+    plain, html = read.iter_parts()
+    assert plain.get_content().startswith("🟠 feed BLIND …")
+    assert "🟠 feed BLIND …" in html.get_content()
+
+
+def test_a_repeat_is_the_same_mail_but_for_its_date() -> None:
+    def raw(now: datetime) -> bytes:
+        given = {"from_email": "bot@example.com", "to_email": "me@example.org"}
+        mail = build_mail(example_signal(), WORDING, **given, now=now)
+        del mail["Date"]
+        return mail.as_bytes()
+
+    assert raw(NOW) == raw(NOW + timedelta(seconds=9))
+
+
+def test_a_late_mail_says_so_in_its_subject_and_both_parts() -> None:
+    late = NOW + timedelta(seconds=250)
+    mail = build_mail(
+        example_signal(), WORDING, from_email="bot@example.com", to_email="me@example.org", now=late
+    )
+    read = message_from_bytes(mail.as_bytes(), policy=default)
+    assert read["Subject"] == "LATE 4m 10s [BTC SCALP] LONG Signal - 5m"
+    for part in read.iter_parts():
+        assert "⏰ LATE 4m 10s: price may have moved" in part.get_content()
 
 
 def test_a_recipient_is_named_by_a_tag_that_does_not_tell_who_it_is() -> None:

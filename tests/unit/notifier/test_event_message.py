@@ -74,9 +74,18 @@ def test_one_place_words_either_kind() -> None:
         example_signal(),
     )
     wording = Wording(periods, "ETH")
-    assert wording.subject(BLIND) == "[ETH SCALP] Feed BLIND"
-    assert wording.subject(signal) == "[BTC SCALP] LONG Signal - 5m"
-    assert wording.email_text(BLIND) == EMAIL
-    assert wording.email_text(signal) == signal_text(signal, periods)
-    assert wording.telegram_text(BLIND) == telegram_text(BLIND)
-    assert wording.telegram_text(signal).startswith("🟢")
+    now_ms = signal.received_at_ms
+    assert wording.subject(BLIND, now_ms) == "[ETH SCALP] Feed BLIND"
+    assert wording.subject(signal, now_ms) == "[BTC SCALP] LONG Signal - 5m"
+    assert wording.letter(BLIND, now_ms).text == EMAIL
+    assert wording.letter(signal, now_ms).text == signal_text(signal, periods)
+    assert wording.telegram(BLIND, now_ms).plain == telegram_text(BLIND)
+    assert wording.telegram(signal, now_ms).plain.startswith("🟢")
+
+
+def test_an_event_is_never_late_it_shows_its_time() -> None:
+    wording = Wording(Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6), "BTC")
+    days_later = BLIND.at_ms + 5 * 86_400_000
+    assert wording.subject(BLIND, days_later) == "[BTC SCALP] Feed BLIND"
+    assert wording.letter(BLIND, days_later).text == EMAIL
+    assert wording.telegram(BLIND, days_later).plain == telegram_text(BLIND)

@@ -2,7 +2,17 @@
 
 import pytest
 
-from services.notifier.message import Periods, email_text, subject, telegram_text
+from services.notifier.message import (
+    Periods,
+    age,
+    email_text,
+    letter,
+    subject,
+    telegram_message,
+    telegram_text,
+    without_heading,
+)
+from services.notifier.wording import Wording
 from shared.market import Market
 from shared.quality import Quality
 from shared.trade_signal import Bias, Side, example_signal
@@ -142,3 +152,80 @@ def test_the_data_behind_a_signal_are_shown_unless_all_came_in_time() -> None:
     shown = "3 by REST, 2 missing of the last 500 candles"
     assert f"- Data: {shown}\n" in email_text(holey, PERIODS)
     assert f"Data: {shown}\n" in telegram_text(holey, PERIODS)
+
+
+WORDING = Wording(PERIODS, "BTC", late_after_s=60.0)
+LATE = "⏰ LATE 4m 10s: price may have moved"
+TEST = "🧪 TEST: no signal, do not trade"
+
+
+def at_age(seconds: float) -> int:
+    """Our clock when the example signal is so old."""
+    signal = example_signal()
+    return signal.received_at_ms - signal.lag_ms + round(seconds * 1000)
+
+
+def test_a_signal_that_is_late_says_so_before_anything_else() -> None:
+    signal, now_ms = example_signal(), at_age(250)
+    assert WORDING.subject(signal, now_ms) == "LATE 4m 10s [BTC SCALP] LONG Signal - 5m"
+    assert WORDING.letter(signal, now_ms).text == f"{LATE}\n\n{EMAIL}"
+    assert WORDING.telegram(signal, now_ms).plain == f"{LATE}\n\n{TELEGRAM}"
+
+
+def test_a_signal_is_late_only_when_older_than_the_limit() -> None:
+    signal = example_signal()
+    for age_s in (-5, 0, 60):
+        now_ms = at_age(age_s)
+        assert WORDING.subject(signal, now_ms) == "[BTC SCALP] LONG Signal - 5m"
+        assert WORDING.letter(signal, now_ms).text == EMAIL
+        assert WORDING.telegram(signal, now_ms).plain == TELEGRAM
+    assert WORDING.subject(signal, at_age(60.001)).startswith("LATE 1m 00s [")
+    assert Wording(PERIODS, "BTC", 5.0).subject(signal, at_age(6)).startswith("LATE 6s [")
+
+
+def test_a_test_alert_cannot_be_taken_for_a_signal() -> None:
+    signal = example_signal(test=True)
+    assert WORDING.subject(signal, at_age(0)) == f"{TEST[2:]} [BTC SCALP] LONG Signal - 5m"
+    assert WORDING.letter(signal, at_age(0)).text == f"{TEST}\n\n{EMAIL}"
+    assert WORDING.telegram(signal, at_age(0)).plain == f"{TEST}\n\n{TELEGRAM}"
+    late = at_age(250)
+    assert WORDING.subject(signal, late).startswith(f"{TEST[2:]} LATE 4m 10s [BTC")
+    assert WORDING.telegram(signal, late).plain == f"{TEST}\n{LATE}\n\n{TELEGRAM}"
+
+
+@pytest.mark.parametrize("test", [False, True])
+@pytest.mark.parametrize("age_s", [0, 250, 10**6])
+def test_a_message_can_be_recognised_however_late_it_was_sent(test: bool, age_s: int) -> None:
+    message = WORDING.telegram(example_signal(test=test), at_age(age_s))
+    assert without_heading(message.plain) == TELEGRAM
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-1, "0s"),
+        (45.9, "45s"),
+        (75, "1m 15s"),
+        (250, "4m 10s"),
+        (3599, "59m 59s"),
+        (3600, "1h 00m"),
+        (7500, "2h 05m"),
+        (86_400 * 3 + 3600 * 4 + 59, "3d 04h"),
+    ],
+)
+def test_an_age_is_shown_in_its_two_largest_units(seconds: float, shown: str) -> None:
+    assert age(seconds * 1000) == shown
+
+
+def test_the_telegram_message_has_few_words_in_bold() -> None:
+    html = telegram_message(example_signal(), PERIODS, late_ms=250_000).html
+    assert html.startswith(f"<b>{LATE}</b>\n\n<b>🟢 BTC/USD LONG Signal</b>\n\nEntry: $65,432.50\n")
+    assert html.count("<b>") == html.count("</b>") == 3
+    assert "<b>Indicators:</b>" in html
+
+
+def test_the_edge_of_the_mail_has_the_colour_of_its_direction() -> None:
+    short = example_signal(side=Side.SHORT)
+    accents = {letter(signal, PERIODS).accent for signal in (example_signal(), short)}
+    assert len(accents) == 2
+    assert letter(short, PERIODS).accent in letter(short, PERIODS).html
