@@ -115,6 +115,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_json(command("status", _status, "tell how each service is doing", _STATUS))
     _add_signals(command("signals", _signals, "list the latest signals", _SIGNALS))
     _add_signals(command("events", _events, "list what happened to the scanner itself", _EVENTS))
+    _add_mute(command("mute", _mute, "record signals for a while instead of sending them", _MUTE))
+    command("unmute", _unmute, "send signals again", _UNMUTE)
+    _add_test_alert(
+        command("test-alert", _test_alert, "send a test by the real channels", _TEST_ALERT)
+    )
     _add_config(command("config", _no_config_command, "check or show the configuration"), common)
     command("version", _version, "print the version")
     return parser
@@ -161,6 +166,20 @@ Newest first: feeds that were blind, services that were down, data that Redis lo
 ended. What stands now is shown by status."""
 
 
+_MUTE = """\
+For so long (30m, 2h, 1d; at most 30d), or until so late (07:30, by notifier.quiet_timezone). All
+signals of that time come in one message afterwards. Messages about the scanner itself still come.
+Without a time it says whether signals are muted. Quiet hours of every day: notifier.quiet_hours."""
+
+_UNMUTE = """\
+Ends what mute began; what was muted is told within seconds."""
+
+_TEST_ALERT = """\
+Adds a signal that is marked TEST to the stream; the running notifier delivers it like any other,
+also while signals are muted. Prints what each recipient's mail server or Telegram answered, or what
+stands in the way. Exits with 1 unless everybody was reached."""
+
+
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=_positive, default=60.0, metavar="N", help="how long to run (default: 60)"
@@ -199,6 +218,22 @@ def _add_signals(parser: argparse.ArgumentParser) -> None:
         "-n", dest="count", type=_count, default=10, metavar="N", help="how many (default: 10)"
     )
     _add_json(parser)
+
+
+def _add_mute(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "until", nargs="?", metavar="TIME", help="how long (30m, 2h, 1d), or until when (07:30)"
+    )
+
+
+def _add_test_alert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--channel", choices=("email", "telegram", "console"), help="only this one (default: all)"
+    )
+    parser.add_argument(
+        "--timeout", type=_positive, default=30.0, metavar="N",
+        help="seconds to wait for the answers (default: 30)",
+    )  # fmt: skip
 
 
 def _add_config(parser: argparse.ArgumentParser, common: "_Parser") -> None:
@@ -284,6 +319,26 @@ def _events(chosen: argparse.Namespace) -> int:
 
     return events_command.run(
         _settings_of_a_running_scanner(chosen.config), chosen.count, chosen.json
+    )
+
+
+def _mute(chosen: argparse.Namespace) -> int:
+    from cli import mute_command  # noqa: PLC0415
+
+    return mute_command.mute(_settings_of_a_running_scanner(chosen.config), chosen.until)
+
+
+def _unmute(chosen: argparse.Namespace) -> int:
+    from cli import mute_command  # noqa: PLC0415
+
+    return mute_command.unmute(_settings_of_a_running_scanner(chosen.config))
+
+
+def _test_alert(chosen: argparse.Namespace) -> int:
+    from cli import test_alert_command  # noqa: PLC0415
+
+    return test_alert_command.run(
+        _settings_of_a_running_scanner(chosen.config), chosen.channel, chosen.timeout
     )
 
 

@@ -83,9 +83,10 @@ async def totals(pipeline: Pipeline) -> dict[str, Any]:
 
 
 async def read_signals(access: RedisAccess) -> list[Signal]:
-    """All signals of the stream, oldest first."""
+    """All signals of the stream, oldest first; no test alerts."""
     entries = cast("list[Entry]", await access.client.xrange(keys.SIGNALS))
-    return [read_signal(entry_id, fields) for entry_id, fields in entries]
+    signals = [read_signal(entry_id, fields) for entry_id, fields in entries]
+    return [signal for signal in signals if not signal.test]
 
 
 async def read_klines(access: RedisAccess, symbol: str, timeframe: str) -> list[Candle]:

@@ -39,7 +39,8 @@ class Delivery:
 
     Attributes:
         state: ``delivered``, ``pending`` (a recipient is missing, it is tried again), ``unread``
-            (no notifier has taken it yet), ``stale`` (too old when detected, never sent), or
+            (no notifier has taken it yet), ``stale`` (too old when detected, never sent),
+            ``muted`` (told by a digest, not sent), ``not meant`` (a test of another channel), or
             ``settled`` (the channel is done with it, and the ledger does not say how).
         delivered_to: Recipients who have it.
         took_ms: From the arrival of the candle to the last acceptance.
@@ -119,7 +120,7 @@ async def gather(client: Redis, settings: Settings, count: int) -> list[Listed]:
             signals.append((entry_id, clean(str(error))))
     deliveries = await _deliveries(
         client,
-        _tags(settings),
+        tags_of(settings),
         [(key, known) for key, known in signals if not isinstance(known, str)],
     )
     return [
@@ -136,18 +137,22 @@ async def _deliveries(
     groups = {channel: await _group(client, channel, signals) for channel in tags}
     pipe = client.pipeline(transaction=False)
     for _, signal in signals:
+        pipe.mget([keys.muted(signal.id)])
         for channel, recipients in tags.items():
             pipe.mget([keys.delivered(channel, signal.id, tag) for tag in recipients])
     records = iter(cast("list[list[bytes | None]]", await pipe.execute()))
-    return {
-        entry_id: tuple(
-            delivery(channel, entry_id, signal, next(records), groups[channel]) for channel in tags
+    found = {}
+    for entry_id, signal in signals:
+        muted = next(records) != [None]
+        found[entry_id] = tuple(
+            delivery(channel, entry_id, signal, next(records), groups[channel], muted=muted)
+            for channel in tags
         )
-        for entry_id, signal in signals
-    }
+    return found
 
 
-def _tags(settings: Settings) -> dict[str, list[str]]:
+def tags_of(settings: Settings) -> dict[str, list[str]]:
+    """Channel → tags of its recipients, as the configuration has them."""
     addresses = {
         "email": settings.smtp.to_email if settings.smtp else (),
         "telegram": settings.telegram.chat_id,
@@ -188,6 +193,8 @@ def delivery(
     signal: Signal,
     records: Sequence[bytes | None],
     group: _Group,
+    *,
+    muted: bool = False,
 ) -> Delivery:
     """What became of a signal in a channel; ``records`` is the ledger, one for each recipient."""
     times = [at_ms for record in records if (at_ms := _recorded_at(record)) is not None]
@@ -196,12 +203,10 @@ def delivery(
         state = "delivered"
     elif signal.stale:
         state = "stale"
-    elif entry_id in group.attempts:
-        state = "pending"
-    elif _order(entry_id) > group.reached:
-        state = "unread"
+    elif signal.only not in ("", channel):
+        state = "not meant"
     else:
-        state = "settled"
+        state = _way(entry_id, group, muted=muted)
     last_ms = max(times, default=None)
     return Delivery(
         channel=channel,
@@ -212,6 +217,15 @@ def delivery(
         took_ms=None if last_ms is None else last_ms - signal.received_at_ms,
         attempts=group.attempts.get(entry_id, 0),
     )
+
+
+def _way(entry_id: bytes, group: _Group, *, muted: bool) -> str:
+    """Where a signal is that somebody has not got."""
+    if entry_id in group.attempts and not muted:
+        return "pending"
+    if _order(entry_id) > group.reached:
+        return "unread"
+    return "muted" if muted else "settled"
 
 
 def _recorded_at(record: bytes | None) -> int | None:
@@ -238,8 +252,9 @@ def _lines(listed: Listed, tick: str) -> Iterator[str]:
             f"unreadable: {listed.malformed}", WIDTH, subsequent_indent=_INDENT
         )
         return
+    test = "TEST " if signal.test else ""
     yield (
-        f"{utc(signal.close_time_ms)}  {signal.side:<5}"
+        f"{utc(signal.close_time_ms)}  {test}{signal.side:<5}"
         f" {signal.market.base}/{signal.market.quote} {signal.timeframe:<3}"
         f" entry {signal.price(signal.entry)},"
         f" stop {signal.price(signal.stop_loss)}, target {signal.price(signal.take_profit)},"
@@ -276,8 +291,10 @@ def told(each: Delivery, tick: str) -> str:
         case "pending":
             times = f"{each.attempts} attempt{'' if each.attempts == 1 else 's'}"
             return f"{each.channel} pending after {times}{some}"
-        case "unread":
-            return f"{each.channel} unread"
+        case "unread" | "not meant":
+            return f"{each.channel} {each.state}"
+        case "muted":
+            return f"{each.channel} muted{some}"
         case _:
             return f"{each.channel} not on record{some}"
 
@@ -307,5 +324,5 @@ def _entry(listed: Listed) -> dict[str, Any]:
 _SHOWN = (
     "timeframe", "side", "close_time_ms", "entry", "stop_loss", "take_profit", "risk_reward",
     "atr", "rsi", "vwap", "trend_ema", "bias", "confidence", "factors", "why", "stale",
-    "lag_ms", "received_at_ms",
+    "test", "lag_ms", "received_at_ms",
 )  # fmt: skip

@@ -15,6 +15,8 @@ from services.notifier.channels import Channel
 from services.notifier.consumer import consumer_name
 from services.notifier.delivery import Delivery, Postman
 from services.notifier.message import Periods
+from services.notifier.mute import DigestTeller
+from services.notifier.ping import Pinger
 from services.notifier.sources import EVENTS, SIGNALS
 from services.notifier.wording import Wording
 from shared.events import EventsWriter
@@ -87,6 +89,8 @@ async def serve(settings: Settings, instance: str) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(heartbeat.beat(access))
                 group.create_task(roll_call.keep_answering())
+                group.create_task(DigestTeller(access, settings, name).run())
+                group.create_task(Pinger(access, settings, heartbeat).run())
                 for channel in settings.channels:
                     group.create_task(_serve_channel(channel, postman))
                 heartbeat.state = "running"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from services.notifier import quiet
 from services.notifier.sources import Alert
 from shared.event import Event
 
@@ -15,20 +16,31 @@ class Verdict(Enum):
     STALE = "already too old when it was detected"
     DELIVERED = "everybody has it"
     RECORDED = "not for people's attention"
+    MUTED = "muted: it goes into the digest"
+    NOT_MEANT = "a test of another channel"
     FORGOTTEN = "older than the ledger remembers, so it may have been delivered"
 
 
 def verdict(
-    alert: Alert, missing: int, *, now_ms: int, ledger_ttl_ms: int, events: bool = True
+    alert: Alert,
+    missing: int,
+    *,
+    now_ms: int,
+    ledger_ttl_ms: int,
+    events: bool = True,
+    channel: str = "",
 ) -> Verdict:
     """Judge an alert that ``missing`` recipients do not have according to the ledger.
 
     Age counts from when our clock saw the candle: the market time of a replay may be years ago.
-    ``events`` tells whether the recipients want to hear of the scanner itself.
+    ``events`` tells whether the recipients want to hear of the scanner itself; the digest of muted
+    signals is no such event. What is muted is told by ``Mute``.
     """
     if isinstance(alert, Event):
-        if not (events and alert.alert):
+        if not alert.alert or not (events or alert.subject == quiet.SUBJECT):
             return Verdict.RECORDED
+    elif alert.only not in ("", channel):
+        return Verdict.NOT_MEANT
     elif alert.stale:
         return Verdict.STALE
     if not missing:

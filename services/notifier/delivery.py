@@ -17,6 +17,7 @@ from typing import TypeVar
 from services.notifier.channels import Channel, Recipient, Refused, TryAgain, Undelivered
 from services.notifier.decisions import Patience, Pending, Verdict, due, verdict
 from services.notifier.inbox import Entry, Inbox
+from services.notifier.mute import Mute
 from services.notifier.sources import Alert, Source
 from shared.events import EventsWriter
 from shared.health import Heartbeat
@@ -121,6 +122,7 @@ class Delivery:
         settings = postman.settings
         self._source, self._channel, self._consumer = source, channel, postman.consumer
         self._heartbeat, self._events = postman.heartbeat, postman.events
+        self._mute = Mute(postman.access, settings)
         self._counted = source.counted(channel.name)
         self._events_wanted = settings.notifier.events
         self._ledger_ttl_ms = int(settings.notifier.ledger_ttl_hours * 3_600_000)
@@ -234,9 +236,10 @@ class Delivery:
             await self._inbox.acknowledge(entry_id)
             return True
         missing = await self._inbox.missing(alert, self._channel.recipients)
-        judged = self._judge(alert, missing)
+        judged = await self._mute.judged(self._judge(alert, missing), alert)
         if judged is not Verdict.SEND:
-            level = logging.DEBUG if judged is Verdict.RECORDED else logging.INFO
+            silent = judged in (Verdict.RECORDED, Verdict.NOT_MEANT)
+            level = logging.DEBUG if silent else logging.INFO
             log.log(level, "%s: %s not sent: %s", self._channel.name, alert.id, judged.value)
             await self._inbox.acknowledge(entry_id)
             return True
@@ -254,6 +257,7 @@ class Delivery:
             now_ms=_now_ms(),
             ledger_ttl_ms=self._ledger_ttl_ms,
             events=self._events_wanted,
+            channel=self._channel.name,
         )
 
     async def _note_malformed(self, error: Malformed) -> None:
@@ -312,6 +316,7 @@ class Delivery:
             recipient,
             self._channel.recipients,
             message_id=receipt.message_id,
+            answer=receipt.answer,
             now_ms=now_ms,
         )
         name = self._channel.name

@@ -16,6 +16,7 @@ from services.notifier.channels import Recipient
 from services.notifier.decisions import Pending
 from services.notifier.sources import Alert, Source
 from shared import keys
+from shared.event import shown
 from shared.events import EventsWriter
 from shared.redis_access import COMMAND_TIMEOUT_S, RedisAccess
 
@@ -161,8 +162,13 @@ class Inbox:
         *,
         message_id: str,
         now_ms: int,
+        answer: str = "",
     ) -> bool:
-        """Record a delivery; acknowledges, and answers True, when nobody is missing any more."""
+        """Record a delivery, and the peer's ``answer`` with it.
+
+        Acknowledges, and answers True, when nobody is missing any more.
+        """
+        text = f"{now_ms} {message_id} {shown(answer)}".rstrip()
         others = [self._ledger(alert, other) for other in recipients if other != recipient]
         written = [
             self._source.stream,
@@ -174,12 +180,12 @@ class Inbox:
             self._channel,
             entry_id,
             self._ledger_ttl_ms,
-            f"{now_ms} {message_id}",
+            text,
             alert.id,
             now_ms,
             now_ms - alert.received_at_ms,
         ]
-        self._remember(written[2], f"{now_ms} {message_id}")
+        self._remember(written[2], text)
         reply = await self._access.patiently(lambda: self._settle(keys=written, args=arguments))
         return bool(reply[1])
 

@@ -26,6 +26,7 @@ PURE = [
     "services/notifier/decisions.py",
     "services/notifier/event_message.py",
     "services/notifier/message.py",
+    "services/notifier/quiet.py",
     "services/notifier/sources.py",
     "services/notifier/wording.py",
     "shared/candle.py",

@@ -17,6 +17,9 @@ TOGETHER = {
     ],
     "emit": [keys.SIGNALS, keys.dedup(SYMBOL, "LONG"), keys.cursor(SYMBOL)],
     "roll call": [keys.SERVICES, keys.TROUBLES, keys.EVENTS],
+    "mute": [keys.MUTE, keys.QUIET, keys.muted(SIGNAL)],
+    "digest": [keys.MUTE, keys.QUIET, keys.EVENTS],
+    "ping": [keys.SERVICES, keys.TROUBLES, keys.PING],
     "merge": [keys.klines(SYMBOL, name) for name in ("1m", "5m", "1h")],
     "load": [keys.state(SYMBOL), keys.progress(SYMBOL)],
     "settle": [
