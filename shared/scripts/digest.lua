@@ -5,7 +5,7 @@
 -- ARGV  maxlen, signals beyond the lines ('' = none), number of fields that the text tells, these
 --       fields, texts of the event (field, value, ...)
 -- Reply {status, stream ID}: told | changed (look again) | muted (again)
-if redis.call('EXISTS', KEYS[1]) == 1 then return {'muted', ''} end
+if redis.call('MGET', KEYS[1])[1] then return {'muted', ''} end -- nothing for another type
 local count = tonumber(ARGV[3])
 local more = redis.call('HGET', KEYS[2], 'more') or ''
 if redis.call('HLEN', KEYS[2]) ~= count or more ~= ARGV[2] then return {'changed', ''} end
