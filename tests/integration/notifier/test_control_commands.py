@@ -1,4 +1,4 @@
-"""``mute``, ``unmute`` and ``test-alert`` as typed, with a real notifier, mailbox and Bot API."""
+"""``mute``, ``unmute`` and ``test-alert`` as typed, by the real notifier, mailbox and Bot API."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from cli.__main__ import main
 from cli.observe import read_signals
 from services.notifier.channels import recipient
 from services.notifier.sources import EVENTS
@@ -15,7 +16,6 @@ from shared import keys
 from shared.redis_access import RedisAccess
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox
-from tests.integration.cli.test_status import command
 
 from .conftest import (
     CHAT,
@@ -33,6 +33,23 @@ from .conftest import (
 pytestmark = pytest.mark.timeout(180)
 
 
+class Terminal:
+    """Types commands, and reads what they say."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    async def __call__(self, *arguments: str, config: Path) -> tuple[int, str, str]:
+        """Exit code, output and errors of a command."""
+        code = await asyncio.to_thread(main, [*arguments, "--config", str(config)])
+        return code, *self._capsys.readouterr()
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capsys)
+
+
 async def running(bench: Bench, config: Path) -> Process:
     """A notifier that has written its heartbeat."""
     process = await bench.start(config)
@@ -41,7 +58,7 @@ async def running(bench: Bench, config: Path) -> Process:
 
 
 async def test_a_test_alert_reaches_everybody_by_the_real_way_even_while_muted(
-    bench: Bench, redis: Redis, mailbox: Mailbox, bot_api: BotApi
+    bench: Bench, command: Terminal, redis: Redis, mailbox: Mailbox, bot_api: BotApi
 ) -> None:
     people = ["one@example.org", "two@example.org"]
     config = bench.config(smtp=smtp(mailbox, to_email=people), telegram=telegram(bot_api.url))
@@ -75,7 +92,7 @@ async def test_a_test_alert_reaches_everybody_by_the_real_way_even_while_muted(
 
 
 async def test_a_test_of_one_channel_is_silent_in_the_other(
-    bench: Bench, mailbox: Mailbox, bot_api: BotApi
+    bench: Bench, command: Terminal, mailbox: Mailbox, bot_api: BotApi
 ) -> None:
     config = bench.config(smtp=smtp(mailbox), telegram=telegram(bot_api.url))
     await running(bench, config)
@@ -98,7 +115,7 @@ async def test_a_test_of_one_channel_is_silent_in_the_other(
 
 
 async def test_what_stands_in_the_way_of_a_test_is_told(
-    bench: Bench, redis: Redis, mailbox: Mailbox
+    bench: Bench, command: Terminal, redis: Redis, mailbox: Mailbox
 ) -> None:
     config = bench.config(smtp=smtp(mailbox))
     code, _, err = await command("test-alert", config=config)
@@ -125,7 +142,7 @@ async def test_what_stands_in_the_way_of_a_test_is_told(
 
 
 async def test_a_dead_letter_ends_the_waiting_and_a_stopped_channel_is_named(
-    bench: Bench, redis: Redis, mailbox: Mailbox
+    bench: Bench, command: Terminal, redis: Redis, mailbox: Mailbox
 ) -> None:
     mailbox.refuse(["trader@example.org"], "450 4.2.0 come back later")
     config = bench.config(smtp=smtp(mailbox))
@@ -146,7 +163,7 @@ async def test_a_dead_letter_ends_the_waiting_and_a_stopped_channel_is_named(
 
 
 async def test_a_channel_of_another_configuration_is_named(
-    bench: Bench, mailbox: Mailbox, bot_api: BotApi
+    bench: Bench, command: Terminal, mailbox: Mailbox, bot_api: BotApi
 ) -> None:
     await running(bench, bench.config(smtp=smtp(mailbox)))
     config = bench.config(smtp=smtp(mailbox), telegram=telegram(bot_api.url))
@@ -155,7 +172,7 @@ async def test_a_channel_of_another_configuration_is_named(
 
 
 async def test_muting_is_told_and_ends_with_one_digest(
-    bench: Bench, redis: Redis, mailbox: Mailbox
+    bench: Bench, command: Terminal, redis: Redis, mailbox: Mailbox
 ) -> None:
     config = bench.config(smtp=smtp(mailbox))
     await running(bench, config)
@@ -187,7 +204,7 @@ async def test_muting_is_told_and_ends_with_one_digest(
 
 
 async def test_quiet_hours_are_told_and_what_is_no_time_is_refused(
-    bench: Bench, redis: Redis
+    bench: Bench, command: Terminal, redis: Redis
 ) -> None:
     now = datetime.now(UTC)
     span = f"{now - timedelta(hours=1):%H:%M}-{now + timedelta(hours=2):%H:%M}"
@@ -202,7 +219,9 @@ async def test_quiet_hours_are_told_and_what_is_no_time_is_refused(
     assert await redis.exists(keys.MUTE) == 0
 
 
-async def test_a_mute_ends_by_itself(bench: Bench, redis: Redis, mailbox: Mailbox) -> None:
+async def test_a_mute_ends_by_itself(
+    bench: Bench, command: Terminal, redis: Redis, mailbox: Mailbox
+) -> None:
     config = bench.config(smtp=smtp(mailbox))
     await command("mute", "1m", config=config)
     await running(bench, config)

@@ -9,10 +9,24 @@ from cli import CommandError, up_command
 from cli.__main__ import main, parse
 from shared.config_errors import ConfigError, Fault
 
-COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "config", "version"]
+COMMANDS = [
+    "demo",
+    "up",
+    "replay",
+    "status",
+    "signals",
+    "events",
+    "mute",
+    "unmute",
+    "test-alert",
+    "config",
+    "version",
+]
 CALLS = [
     *([command] for command in COMMANDS if command not in ("replay", "config")),
     ["replay", "candles.csv", "--out", "here"],
+    ["mute", "2h"],
+    ["test-alert", "--channel", "email", "--timeout", "5"],
     ["config", "check"],
     ["config", "show"],
 ]
@@ -64,6 +78,8 @@ def test_numbers_are_read_as_meant() -> None:
         (["replay", "x.csv"], "--out"),
         (["replay", "x.csv", "--out", "y", "--speed", "fast"], "'fast' is not a number above 0"),
         (["signals", "-n", "-1"], "'-1' is not a whole number above 0"),
+        (["test-alert", "--channel", "pigeon"], "invalid choice: 'pigeon'"),
+        (["test-alert", "--timeout", "0"], "'0' is not a number above 0"),
         (["config"], "COMMAND"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
