@@ -13,12 +13,21 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from services.indicators import worker as indicators
 from shared import alarm as module
 from shared import keys
 from shared.alarm import Alarm, alarmed, kind_of
 from shared.event import Event, read_event
 from shared.settings import Redis as RedisSection
 from shared.settings import Settings
+from tests.integration.shared.bench import (
+    SYMBOL,
+    access_to,
+    computing,
+    market,
+    publish,
+    until_position,
+)
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -186,3 +195,23 @@ async def test_without_redis_a_service_still_ends_at_once(tmp_path: Path) -> Non
     async with asyncio.timeout(30):
         code, _ = await end_of(tmp_path, url, "raise KeyError('x')")
     assert code == 1
+
+
+async def test_a_stray_entry_that_blocks_indicators_calls_for_a_person(
+    each_redis: Redis, each_redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indicators, "_SILENT_READS", 2)
+    monkeypatch.setattr(indicators, "BLOCK_MS", 50)
+    settings = Settings(redis=RedisSection.model_validate({"url": each_redis_url}))
+    async with (
+        alarmed("indicators", "1", settings),
+        computing(each_redis_url),
+        access_to(each_redis_url) as access,
+    ):
+        await publish(access, market(300).fed)
+        await until_position(each_redis, "indicators", market(300).entries[-1].entry_id)
+        await each_redis.xadd(keys.indicators(SYMBOL), {"a": "b"}, id="4102444800000-0")
+        (event,) = await until_told(each_redis, 1)
+    assert event.subject == "error:indicators"
+    assert "nothing can be written before that" in event.sentence
+    assert "DEL indicators:{BTCUSDT}" in event.sentence
