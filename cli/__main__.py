@@ -118,6 +118,11 @@ def build_parser() -> argparse.ArgumentParser:
     _add_dead(
         command("dead", _no_command, "list, replay or drop what could not be sent", _DEAD), common
     )
+    _add_mute(command("mute", _mute, "record signals for a while instead of sending them", _MUTE))
+    command("unmute", _unmute, "send signals again", _UNMUTE)
+    _add_test_alert(
+        command("test-alert", _test_alert, "send a test by the real channels", _TEST_ALERT)
+    )
     _add_config(command("config", _no_command, "check or show the configuration"), common)
     command("version", _version, "print the version")
     return parser
@@ -168,6 +173,19 @@ _DEAD = """\
 A recipient who refused an alert, or could not be reached for notifier.give_up_after_hours, gets
 no more attempts: the alert is kept as a dead letter. Once the cause is gone, replay it."""
 
+_MUTE = """\
+For so long (30m, 2h, 1d; at most 30d), or until so late (07:30, by notifier.quiet_timezone). All
+signals of that time come in one message afterwards. Messages about the scanner itself still come.
+Without a time it says whether signals are muted. Quiet hours of every day: notifier.quiet_hours."""
+
+_UNMUTE = """\
+Ends what mute began; what was muted is told within seconds."""
+
+_TEST_ALERT = """\
+Adds a signal that is marked TEST to the stream; the running notifier delivers it like any other,
+also while signals are muted. Prints what each recipient's mail server or Telegram answered, or what
+stands in the way. Exits with 1 unless everybody was reached."""
+
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -207,6 +225,22 @@ def _add_signals(parser: argparse.ArgumentParser) -> None:
         "-n", dest="count", type=_count, default=10, metavar="N", help="how many (default: 10)"
     )
     _add_json(parser)
+
+
+def _add_mute(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "until", nargs="?", metavar="TIME", help="how long (30m, 2h, 1d), or until when (07:30)"
+    )
+
+
+def _add_test_alert(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--channel", choices=("email", "telegram", "console"), help="only this one (default: all)"
+    )
+    parser.add_argument(
+        "--timeout", type=_positive, default=30.0, metavar="N",
+        help="seconds to wait for the answers (default: 30)",
+    )  # fmt: skip
 
 
 def _add_config(parser: argparse.ArgumentParser, common: "_Parser") -> None:
@@ -321,6 +355,26 @@ def _dead(chosen: argparse.Namespace) -> int:
     from cli import dead_command  # noqa: PLC0415
 
     return dead_command.run(_settings_of_a_running_scanner(chosen.config), chosen)
+
+
+def _mute(chosen: argparse.Namespace) -> int:
+    from cli import mute_command  # noqa: PLC0415
+
+    return mute_command.mute(_settings_of_a_running_scanner(chosen.config), chosen.until)
+
+
+def _unmute(chosen: argparse.Namespace) -> int:
+    from cli import mute_command  # noqa: PLC0415
+
+    return mute_command.unmute(_settings_of_a_running_scanner(chosen.config))
+
+
+def _test_alert(chosen: argparse.Namespace) -> int:
+    from cli import test_alert_command  # noqa: PLC0415
+
+    return test_alert_command.run(
+        _settings_of_a_running_scanner(chosen.config), chosen.channel, chosen.timeout
+    )
 
 
 def _config_check(chosen: argparse.Namespace) -> int:

@@ -53,6 +53,9 @@ def _summary(settings: Settings) -> Iterator[tuple[str, str]]:
         ", ".join(f"{name} (trend {trends[name]})" for name in exchange.timeframes),
     )
     yield "alerts", "; ".join(_channels(settings))
+    if settings.notifier.quiet_hours:
+        spans = ", ".join(settings.notifier.quiet_hours)
+        yield "quiet", f"{spans} ({settings.notifier.quiet_timezone})"
     yield "redis", settings.masked()["redis"]["url"] or "none set: the program starts its own"
     log = settings.logging
     yield "log", f"{log.file or 'console only'}, {log.level} and above"
@@ -98,6 +101,7 @@ def _holds_secret(path: Path) -> bool:
     return bool(
         (values.get("smtp") or {}).get("password")
         or (values.get("telegram") or {}).get("bot_token")
+        or (values.get("health") or {}).get("ping_url")
         or urlsplit(url).password
         or "password=" in url
     )

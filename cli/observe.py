@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from cli.measure import quantiles_ms
 from cli.pipeline import Pipeline
 from cli.replay_record import Delivery, join_deliveries
+from services.notifier.dead_letter import says_dead
 from services.notifier.message import Periods
 from shared import keys
 from shared.candle import Candle, read_candle
@@ -83,9 +84,10 @@ async def totals(pipeline: Pipeline) -> dict[str, Any]:
 
 
 async def read_signals(access: RedisAccess) -> list[Signal]:
-    """All signals of the stream, oldest first."""
+    """All signals of the stream, oldest first; no test alerts."""
     entries = cast("list[Entry]", await access.client.xrange(keys.SIGNALS))
-    return [read_signal(entry_id, fields) for entry_id, fields in entries]
+    signals = [read_signal(entry_id, fields) for entry_id, fields in entries]
+    return [signal for signal in signals if not signal.test]
 
 
 async def read_klines(access: RedisAccess, symbol: str, timeframe: str) -> list[Candle]:
@@ -110,7 +112,7 @@ async def read_ledger(access: RedisAccess) -> dict[tuple[str, str], int]:
     async for key in access.client.scan_iter(match=f"{prefix}:*", count=1000):
         channel, _, rest = key.decode().removeprefix(f"{prefix}:").partition(":")
         text = await access.value(key.decode())
-        if text is None:
+        if text is None or says_dead(text):
             continue
         at_ms, name = int(text.split()[0]), (channel, rest.rpartition(":")[0])
         recorded[name] = min(at_ms, recorded.get(name, at_ms))

@@ -100,6 +100,9 @@ def simulated(
         "chat_id": str(addresses["chat_id"]),
         "api_url": addresses["bot_api"],
     }
+    # The simulated signals are wanted now, and nobody outside waits for them.
+    tree["notifier"]["quiet_hours"] = []
+    tree["health"]["ping_url"] = ""
     tree["logging"] |= {"file": ""}
     if options.all_history:
         tree["exchange"]["history_candles"] = _ALL_HISTORY

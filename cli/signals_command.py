@@ -18,6 +18,7 @@ from redis.exceptions import ResponseError
 from cli.dead_letters import Letterbox, tags_of
 from cli.status_command import ANSWER_S, answered, readable
 from cli.status_view import WIDTH, duration
+from services.notifier.dead_letter import DEAD, says_dead
 from shared import keys
 from shared.log import Line
 from shared.malformed import Malformed
@@ -28,7 +29,6 @@ from shared.trade_signal import FACTORS, Signal
 # More than the signals stream is likely to hold.
 _MOST_PENDING = 20_000
 
-_DEAD = b"dead"
 
 _NOTHING = """\
 No signals yet. `btc-scanner status` shows which factors of a signal the last candle met, and
@@ -42,7 +42,8 @@ class Delivery:
     Attributes:
         state: ``delivered``, ``pending`` (a recipient is missing, it is tried again), ``unread``
             (no notifier has taken it yet), ``stale`` (too old when detected, never sent), ``dead``
-            (given up for a recipient, nobody else is missing: a dead letter), or
+            (given up for a recipient, nobody else is missing: a dead letter), ``muted`` (told by
+            a digest, not sent), ``not meant`` (a test of another channel), or
             ``settled`` (the channel is done with it, and the ledger does not say how).
         delivered_to: Recipients who have it.
         took_ms: From the arrival of the candle to the last acceptance.
@@ -143,23 +144,25 @@ async def _deliveries(
     letters = await _dead_letters(client, settings, signals)
     pipe = client.pipeline(transaction=False)
     for _, signal in signals:
+        pipe.mget([keys.muted(signal.id)])
         for channel, recipients in tags.items():
             pipe.mget([keys.delivered(channel, signal.id, tag) for tag in recipients])
     records = iter(cast("list[list[bytes | None]]", await pipe.execute()))
-    ends = (
-        [
-            _DEAD if (channel, signal.id, tag) in letters else record
-            for tag, record in zip(recipients, next(records), strict=True)
-        ]
-        for _, signal in signals
-        for channel, recipients in tags.items()
-    )
-    return {
-        entry_id: tuple(
-            delivery(channel, entry_id, signal, next(ends), groups[channel]) for channel in tags
+    found = {}
+    for entry_id, signal in signals:
+        muted = next(records) != [None]
+        ends = {
+            channel: [
+                DEAD if (channel, signal.id, tag) in letters else record
+                for tag, record in zip(recipients, next(records), strict=True)
+            ]
+            for channel, recipients in tags.items()
+        }
+        found[entry_id] = tuple(
+            delivery(channel, entry_id, signal, ends[channel], groups[channel], muted=muted)
+            for channel in tags
         )
-        for entry_id, signal in signals
-    }
+    return found
 
 
 async def _dead_letters(
@@ -203,9 +206,11 @@ def delivery(
     signal: Signal,
     records: Sequence[bytes | None],
     group: _Group,
+    *,
+    muted: bool = False,
 ) -> Delivery:
     """What became of a signal in a channel; ``records`` is the ledger, one for each recipient."""
-    accepted = [record for record in records if record is not None and not _says_dead(record)]
+    accepted = [record for record in records if record is not None and not says_dead(record)]
     given_up = sum(record is not None for record in records) - len(accepted)
     times = [at_ms for record in accepted if (at_ms := _recorded_at(record)) is not None]
     done = len(accepted)
@@ -215,12 +220,10 @@ def delivery(
         state = "stale"
     elif done + given_up == len(records):
         state = "dead"
-    elif entry_id in group.attempts:
-        state = "pending"
-    elif _order(entry_id) > group.reached:
-        state = "unread"
+    elif signal.only not in ("", channel):
+        state = "not meant"
     else:
-        state = "settled"
+        state = _way(entry_id, group, muted=muted)
     last_ms = max(times, default=None)
     return Delivery(
         channel=channel,
@@ -234,9 +237,13 @@ def delivery(
     )
 
 
-def _says_dead(record: bytes) -> bool:
-    """Whether a ledger entry stands for a dead letter, which somebody may have dropped since."""
-    return _DEAD in record.split(b" ", 2)[:2]
+def _way(entry_id: bytes, group: _Group, *, muted: bool) -> str:
+    """Where a signal is that somebody has not got."""
+    if entry_id in group.attempts and not muted:
+        return "pending"
+    if _order(entry_id) > group.reached:
+        return "unread"
+    return "muted" if muted else "settled"
 
 
 def _recorded_at(record: bytes) -> int | None:
@@ -263,8 +270,9 @@ def _lines(listed: Listed, tick: str) -> Iterator[str]:
             f"unreadable: {listed.malformed}", WIDTH, subsequent_indent=_INDENT
         )
         return
+    test = "TEST " if signal.test else ""
     yield (
-        f"{utc(signal.close_time_ms)}  {signal.side:<5}"
+        f"{utc(signal.close_time_ms)}  {test}{signal.side:<5}"
         f" {signal.market.base}/{signal.market.quote} {signal.timeframe:<3}"
         f" entry {signal.price(signal.entry)},"
         f" stop {signal.price(signal.stop_loss)}, target {signal.price(signal.take_profit)},"
@@ -292,21 +300,25 @@ _INDENT = " " * 25
 def told(each: Delivery, tick: str) -> str:
     """A delivery in words: ``email ✓ 1.2 s``."""
     some = f" ({each.delivered_to} of {each.recipients} have it)" if each.delivered_to else ""
-    match each.state:
-        case "delivered":
-            took = "" if each.took_ms is None else f" {duration(each.took_ms)}"
-            return f"{each.channel} {tick}{took}"
-        case "stale":
-            return f"{each.channel} not sent: stale{some}"
-        case "pending":
-            times = f"{each.attempts} attempt{'' if each.attempts == 1 else 's'}"
-            return f"{each.channel} pending after {times}{some}"
-        case "dead":
-            return f"{each.channel} given up: see ./btc-scanner dead list{some}"
-        case "unread":
-            return f"{each.channel} unread"
-        case _:
-            return f"{each.channel} not on record{some}"
+    return f"{each.channel} {_state(each, tick)}{'' if each.state == 'delivered' else some}"
+
+
+def _state(each: Delivery, tick: str) -> str:
+    if each.state == "delivered":
+        return tick if each.took_ms is None else f"{tick} {duration(each.took_ms)}"
+    if each.state == "pending":
+        return f"pending after {each.attempts} attempt{'' if each.attempts == 1 else 's'}"
+    return _STATES[each.state]
+
+
+_STATES = {
+    "stale": "not sent: stale",
+    "dead": "given up: see ./btc-scanner dead list",
+    "unread": "unread",
+    "not meant": "not meant",
+    "muted": "muted",
+    "settled": "not on record",
+}
 
 
 def document(found: Sequence[Listed]) -> dict[str, Any]:
@@ -334,5 +346,5 @@ def _entry(listed: Listed) -> dict[str, Any]:
 _SHOWN = (
     "timeframe", "side", "close_time_ms", "entry", "stop_loss", "take_profit", "risk_reward",
     "atr", "rsi", "vwap", "trend_ema", "bias", "confidence", "factors", "why", "stale",
-    "lag_ms", "received_at_ms",
+    "test", "lag_ms", "received_at_ms",
 )  # fmt: skip

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
 from cli import EXIT_FAILURE, CommandError
+from cli.mute_state import muted_words
 from cli.status_view import (
     Board,
     Candles,
@@ -51,6 +52,8 @@ T = TypeVar("T")
 ANSWER_S = 3.0
 # Entries behind are counted up to here; beyond, how many more matters to nobody.
 COUNTED = 1000
+# More tests than that in a row make the last signal unknown.
+_RECENT = 50
 
 Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -168,7 +171,10 @@ class Gatherer:
                 "troubles": ("HGETALL", keys.TROUBLES),
                 "groups": ("XINFO GROUPS", keys.SIGNALS),
                 "indicators": ("XREVRANGE", keys.indicators(symbol), "+", "-", "COUNT", 1),
-                "signal": ("XREVRANGE", keys.SIGNALS, "+", "-", "COUNT", 1),
+                "signals": ("XREVRANGE", keys.SIGNALS, "+", "-", "COUNT", _RECENT),
+                "mute": ("GET", keys.MUTE),
+                "mute ends": ("PTTL", keys.MUTE),
+                "quiet": ("HGETALL", keys.QUIET),
                 **{f"length {stream}": ("XLEN", stream) for stream in self._streams()},
                 **{
                     f"last {name}": (
@@ -203,7 +209,10 @@ class Gatherer:
             boards=tuple(self._boards(first)),
             channels=found_channels,
             streams={name: _count(first[f"length {name}"]) for name in self._streams()},
-            last_signal=self._last_signal(first["signal"]),
+            last_signal=self._last_signal(first["signals"]),
+            muted=muted_words(
+                first["mute"], first["mute ends"], first["quiet"], settings, self._now_ms
+            ),
             troubles=tuple(self._troubles(first["troubles"])),
             max_clock_skew_ms=(
                 None
@@ -430,9 +439,11 @@ class Gatherer:
         return max(0, self._now_ms - _position(entries[0][0])[0]) if entries else None
 
     def _last_signal(self, entries: Entries | None) -> LastSignal | None:
-        if not entries:
+        """The newest that is no test."""
+        own = [each for each in entries or [] if each[1].get(b"test") != b"1"]
+        if not own:
             return None
-        entry_id, fields = entries[0]
+        entry_id, fields = own[0]
         added_ms = _position(entry_id)[0]
         try:
             signal = readable(entry_id, fields)

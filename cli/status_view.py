@@ -191,6 +191,7 @@ class Facts:
         beat_interval_ms: How often services are to write their heartbeat.
         streams: Name → entries.
         max_clock_skew_ms: What a clock may differ from the exchange's; None = anything.
+        muted: Until when signals are not sent, in words; empty while they are.
     """
 
     at_ms: int
@@ -207,6 +208,7 @@ class Facts:
     last_signal: LastSignal | None
     troubles: tuple[Standing, ...]
     max_clock_skew_ms: float | None = None
+    muted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,6 +388,8 @@ def _channel_problems(facts: Facts) -> Iterator[Problem]:
 
 
 def _remarks(facts: Facts) -> Iterator[str]:
+    if facts.muted:
+        yield f"{facts.muted} (./btc-scanner mute, unmute)"
     for each in facts.services:
         name = f"{each.service} {each.instance}"
         if each.facts.get("connection", "").startswith("disconnected"):
@@ -673,6 +677,7 @@ def unreachable_document(at_ms: int, symbol: str, url: str, verdict: Verdict) ->
         **nothing,
         "streams": {},
         "last_signal": None,
+        "muted": "",
     }
 
 

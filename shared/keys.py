@@ -14,6 +14,15 @@ TROUBLES = "troubles:{signals}"
 SERVICES = "services:{signals}"
 """Hash: when each service last answered the roll call (service → ms of Redis's clock)."""
 
+MUTE = "mute:{signals}"
+"""Stands, with a TTL, while no signal is sent: from when until when, in ms and in words."""
+
+QUIET = "quiet:{signals}"
+"""Hash: what was not sent meanwhile (signal ID → one line), until the digest tells it."""
+
+PING = "ping:{signals}"
+"""Stands, with a TTL, until ``health.ping_url`` is to be fetched again."""
+
 
 def service_subject(service: str) -> str:
     """What events and troubles call a service."""
@@ -105,6 +114,11 @@ def told(subject: str, state: str) -> str:
     return f"told:{{signals}}:{subject}:{state}"
 
 
+def muted(signal_id: str) -> str:
+    """Stands, with a TTL, for a signal that a digest tells, or has told, instead of an alert."""
+    return f"muted:{{signals}}:{signal_id}"
+
+
 def health(service: str, instance: str) -> str:
     """Heartbeat hash with TTL."""
     return f"health:{service}:{instance}"
@@ -133,6 +147,10 @@ _TYPES = {
     "moved": "hash",
     "told": "string",
     "gate": "string",
+    "mute": "string",
+    "muted": "string",
+    "ping": "string",
+    "quiet": "hash",
     "health": "hash",
 }
 _FORM = re.compile(rf"(?<!\S)(?:signals|(?:{'|'.join(_TYPES)}):[^\s')]+)(?![^\s')])")

@@ -22,6 +22,11 @@ _SCRIPT = Path(__file__).parent / "scripts" / "roll_call.lua"
 _MISSED_ANSWERS = 5
 
 
+def longest_silence_s(settings: Health) -> float:
+    """How long a service may be silent before it is down."""
+    return max(settings.ttl_seconds, _MISSED_ANSWERS * settings.interval_seconds)
+
+
 class RollCall:
     """Answers on behalf of one process, and tells who went silent and who is back."""
 
@@ -31,7 +36,7 @@ class RollCall:
         """Answer as ``service``."""
         self._access, self._events, self._service = access, events, service
         self._interval_s = settings.interval_seconds
-        self._longest_s = max(settings.ttl_seconds, _MISSED_ANSWERS * settings.interval_seconds)
+        self._longest_s = longest_silence_s(settings)
         self._script = access.script(_SCRIPT.read_text())
 
     async def keep_answering(self) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from shared.alarm import alarmed, kind_of
 from shared.configuration import ConfigError, load_settings
 from shared.log import set_up
 from shared.settings import Settings
@@ -61,7 +62,19 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
         return EX_CONFIG
     set_up(service, settings.logging, redact=settings.secrets())
     gc.freeze()  # what is loaded now stays: a collection in the middle of a candle need not walk it
-    return run(serve(settings, arguments.instance))
+    return run(_alarmed(service, serve, settings, arguments.instance))
+
+
+async def _alarmed(service: str, serve: Serve, settings: Settings, instance: str) -> None:
+    """Serve, and let people know of what is CRITICAL and of an error that ends the service."""
+    async with alarmed(service, instance, settings) as alarm:
+        try:
+            await serve(settings, instance)
+        except Exception as error:
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():  # else it is being stopped
+                alarm.put(*_last_words(error))
+            raise
 
 
 def run(main: Coroutine[None, None, None]) -> int:
@@ -117,6 +130,23 @@ def _judge(error: Exception, stopping: bool) -> int:
         return 1
     log.warning("%s while stopping", causes[0])
     return 0
+
+
+def _last_words(error: Exception) -> tuple[str, str]:
+    """The kind of the error that ends a service, and what people are told of it.
+
+    The words of an error that nobody expected may hold a secret; its type and place do not.
+    """
+    causes = list(_leaves(error))
+    wrong = next((cause for cause in causes if isinstance(cause, WrongConfiguration)), None)
+    if wrong is not None:
+        return kind_of(__name__, "wrong configuration"), f"ended for good: {wrong}"
+    trace, name = causes[0].__traceback__, type(causes[0]).__name__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
+    words = f"ended by an error that nobody expected, {name} at {place}; its log has the traceback"
+    return kind_of(place, name), words
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

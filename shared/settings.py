@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from shared import timeframe
 from shared.config_errors import Wrong
+from shared.local_time import DAY_MINUTES, quiet_minutes, span_of, zone_of
 from shared.redis_address import SCHEMES, BadAddress, names_several, read_address
 
 __all__ = [
@@ -125,6 +126,23 @@ def _one_line(text: str) -> str:
 def _secret_one_line(secret: SecretStr) -> SecretStr:
     _one_line(secret.get_secret_value())
     return secret
+
+
+def _ping_url(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if text and not _split(text, ("http", "https")).hostname:
+        raise Wrong("has no host", "write it like https://host/path")
+    return secret
+
+
+def _span(text: str) -> str:
+    span_of(text)
+    return text
+
+
+def _zone(name: str) -> str:
+    zone_of(name)
+    return name
 
 
 def _path(value: object) -> object:
@@ -235,6 +253,11 @@ Addresses = Annotated[
 ]
 Chat = Annotated[str, BeforeValidator(_chat), AfterValidator(_one_line)]
 Chats = Annotated[tuple[Chat, ...], BeforeValidator(_one_or_many), AfterValidator(_distinct)]
+Spans = Annotated[
+    tuple[Annotated[str, AfterValidator(_span)], ...],
+    BeforeValidator(_one_or_many),
+    AfterValidator(_distinct),
+]
 Line = Annotated[str, AfterValidator(_one_line)]
 Secret = Annotated[SecretStr, AfterValidator(_secret_one_line)]
 File = Annotated[Path | None, BeforeValidator(_path)]
@@ -520,6 +543,15 @@ class Notifier(Section):
     ledger_ttl_hours: Annotated[float, Field(gt=0, le=87_600)] = Field(
         default=168.0, description="Hours for which a delivery is remembered."
     )
+    quiet_hours: Spans = Field(
+        default=(),
+        description="Times of each day in which signals are recorded and not sent, like "
+        "22:00-07:00; one, or a list of them.",
+        examples=["22:00-07:00"],
+    )
+    quiet_timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        default="UTC", description="Time zone of quiet_hours by its IANA name, like Europe/Berlin."
+    )
 
 
 class Health(Section):
@@ -530,6 +562,11 @@ class Health(Section):
         default=30.0,
         description="Seconds after which a silent service is forgotten; "
         "more than interval_seconds.",
+    )
+    ping_url: Annotated[SecretStr, AfterValidator(_ping_url)] = Field(
+        default=SecretStr(""),
+        description="URL that is fetched every minute while all is well, for a service that calls "
+        "you when that ends; empty = none.",
     )
 
 
@@ -627,7 +664,11 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Each secret that is set, as text: what the log must never show."""
         url = self.redis.effective_url
-        found = [*_redis_passwords(url), self.telegram.bot_token.get_secret_value()]
+        found = [
+            *_redis_passwords(url),
+            self.telegram.bot_token.get_secret_value(),
+            self.health.ping_url.get_secret_value(),
+        ]
         if self.smtp:
             found.append(self.smtp.password.get_secret_value())
         spelled = {
@@ -663,6 +704,7 @@ def clashes(settings: Settings) -> Iterator[Clash]:
     yield from _stream_clashes(settings)
     yield from _deadline_clashes(settings)
     yield from _time_clashes(settings)
+    yield from _quiet_clashes(settings.notifier)
     if settings.smtp:
         yield from _smtp_clashes(settings.smtp)
     if settings.telegram.enabled:
@@ -810,6 +852,15 @@ def _time_clashes(settings: Settings) -> Iterator[Clash]:
                 f"{timeout:g}: an alert would be taken over while it is being sent",
                 "raise claim_idle_seconds or lower the timeout",
             )
+
+
+def _quiet_clashes(notifier: Notifier) -> Iterator[Clash]:
+    if len(quiet_minutes(map(span_of, notifier.quiet_hours))) == DAY_MINUTES:
+        yield Clash(
+            ("notifier.quiet_hours",),
+            "is the whole day: no signal would ever be sent",
+            "leave a time in which they are; ./btc-scanner mute silences signals for a while",
+        )
 
 
 def _smtp_clashes(smtp: Smtp) -> Iterator[Clash]:

@@ -225,7 +225,7 @@ class Worker:
         top, plausible_ms = await self._end_of(stream), order(engine.position)[0] + _PLAUSIBLE_MS
         if engine.position and order(top)[0] > plausible_ms and top != self._in_the_way:
             self._in_the_way = top
-            log.error(
+            log.critical(
                 "%s ends with %s, but the candles with %s: nothing can be written before that;"
                 " unless candles of then are to come, %s",
                 stream, top, engine.position, delete(stream),
@@ -268,7 +268,8 @@ class Worker:
         stream = keys.klines(self._symbol, name)
         self._waiting(
             f"waiting for the {name} candle of {utc(behind_ms)}; {stream} holds one of"
-            f" {utc(boundary_ms)}, and takes none before it: {delete(stream)}"
+            f" {utc(boundary_ms)}, and takes none before it: {delete(stream)}",
+            logging.CRITICAL,
         )
         return True
 
@@ -300,10 +301,10 @@ class Worker:
                     self._heartbeat.state = f"waiting for the detector, which is at {answer.what}"
                     await asyncio.sleep(_AHEAD_PAUSE_S)
 
-    def _waiting(self, reason: str) -> None:
+    def _waiting(self, reason: str, level: int = logging.ERROR) -> None:
         self._heartbeat.state = reason
         if reason != self._refusal:
-            log.error("%s", reason)
+            log.log(level, "%s", reason)
             self._refusal = reason
 
     def _report(self, engine: Engine, entries: Sequence[IndicatorsEntry]) -> None:

@@ -278,7 +278,7 @@ class TimeframeFeed:
         if last_ms <= exchange_ms + _SKEW_MS or last_ms == self._told_ms:
             return
         self._told_ms = last_ms
-        log.error(
+        log.critical(
             "the %s stream ends in the future, at %s, while the exchange's time is %s: no candle"
             " is published before that; %s",
             self._name, utc(last_ms), utc(exchange_ms), delete(self._key),

@@ -18,6 +18,8 @@ from services.notifier.consumer import consumer_name
 from services.notifier.consumers import Consumers
 from services.notifier.delivery import Delivery, Postman
 from services.notifier.message import Periods
+from services.notifier.mute import DigestTeller
+from services.notifier.ping import Pinger
 from services.notifier.sources import EVENTS, SIGNALS
 from services.notifier.wording import Wording
 from shared.events import EventsWriter
@@ -96,6 +98,8 @@ async def serve(settings: Settings, instance: str) -> None:
                 group.create_task(heartbeat.beat(access))
                 group.create_task(roll_call.keep_answering())
                 group.create_task(Consumers(access, channels, consumer).keep_tidy())
+                group.create_task(DigestTeller(access, settings, name).run())
+                group.create_task(Pinger(access, settings, heartbeat).run())
                 for channel in channels:
                     group.create_task(_serve_channel(channel, postman))
                 heartbeat.state = "running"

@@ -25,6 +25,7 @@ from services.notifier.hold import Hold, now_s
 from services.notifier.inbox import Inbox
 from services.notifier.limited import Limited
 from services.notifier.limiter import Limiter
+from services.notifier.mute import Mute
 from services.notifier.outage import Outage
 from services.notifier.sources import Alert, Source
 from services.notifier.write_offs import WriteOffs
@@ -45,6 +46,9 @@ GRACE_S = 2.5
 
 # What a person who wants it tried once more knows.
 _TOO_OLD = (Verdict.EXPIRED, Verdict.FORGOTTEN)
+
+# Said of so much that nobody could read it.
+_SILENT = (Verdict.RECORDED, Verdict.OTHER)
 
 
 class Outcome(Enum):
@@ -80,6 +84,7 @@ class Courier:
         limiter: Limiter,
         *,
         terms: Terms,
+        mute: Mute,
         late_after_s: float,
         heartbeat: Heartbeat,
         events: EventsWriter,
@@ -87,7 +92,7 @@ class Courier:
         """Take what is in ``inbox``, while ``gate`` is open, as much as ``limiter`` admits."""
         self._channel, self._source, self._inbox = channel, source, inbox
         self._gate, self._limiter = gate, limiter
-        self._terms, self._late_after_ms = terms, late_after_s * 1000
+        self._terms, self._mute, self._late_after_ms = terms, mute, late_after_s * 1000
         self._heartbeat = heartbeat
         self._counted = source.counted(channel.name)
         # An alert that was lost and found again has a second entry.
@@ -120,14 +125,20 @@ class Courier:
             self._forget(hold.entry_id)
             return Outcome.DONE
         if judged is not Verdict.SEND:
-            level = logging.DEBUG if judged is Verdict.RECORDED else logging.INFO
-            log.log(level, "%s: %s not sent: %s", self._channel.name, alert.id, judged.value)
-            await self._inbox.acknowledge(hold.entry_id)
-            self._forget(hold.entry_id)
-            return Outcome.DONE
+            return await self._end(hold, alert, judged)
         if first and self._is_late(alert):
             return await self._put_back(hold, Outcome.WAITS)
+        if not hold.revived and await self._mute.holds_back(alert):
+            return await self._end(hold, alert, Verdict.MUTED)
         return await self._serve(hold, fields, alert, missing)
+
+    async def _end(self, hold: Hold, alert: Alert, judged: Verdict) -> Outcome:
+        """Acknowledge what is not to be sent."""
+        level = logging.DEBUG if judged in _SILENT else logging.INFO
+        log.log(level, "%s: %s not sent: %s", self._channel.name, alert.id, judged.value)
+        await self._inbox.acknowledge(hold.entry_id)
+        self._forget(hold.entry_id)
+        return Outcome.DONE
 
     def is_hopeless(self, entry_id: bytes) -> bool:
         """Whether all who miss the entry must wait for the rate limit."""

@@ -9,6 +9,15 @@ PREFIX = "alert_"
 """Before the names of the alert's own fields, which a dead letter carries too."""
 
 
+DEAD = b"dead"
+"""What the delivery ledger says of it instead of a message ID: ``<ms> dead``."""
+
+
+def says_dead(record: bytes) -> bool:
+    """Whether a ledger entry stands for a dead letter, which somebody may have dropped since."""
+    return DEAD in record.split(b" ", 2)[:2]
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One alert that one recipient did not get.
@@ -42,6 +51,11 @@ class DeadLetter:
             f"{self.alert_id} not delivered by {self.channel} to {self.recipient}"
             f" after {tries}: {self.reason}"
         )
+
+    @property
+    def record(self) -> bytes:
+        """As the delivery ledger has it."""
+        return b"%d %b" % (self.at_ms, DEAD)
 
     def fields(self) -> list[str | bytes]:
         """Flat field, value, ... as the stream entry holds them."""

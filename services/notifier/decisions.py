@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from services.notifier import quiet
 from services.notifier.sources import Alert
 from shared.event import Event
 
@@ -16,6 +17,7 @@ class Verdict(Enum):
     DELIVERED = "everybody has it"
     RECORDED = "not for people's attention"
     OTHER = "for other channels"
+    MUTED = "muted: it goes into the digest"
     FORGOTTEN = "older than the ledger remembers, so it may have been delivered"
     EXPIRED = "too old to be tried again"
 
@@ -54,7 +56,8 @@ def verdict(alert: Alert, missing: int, *, now_ms: int, terms: Terms) -> Verdict
 
 def _unwanted(alert: Alert, terms: Terms) -> Verdict | None:
     if isinstance(alert, Event):
-        if not (terms.events and alert.alert):
+        # The digest of muted signals is about signals.
+        if not alert.alert or not (terms.events or alert.subject == quiet.SUBJECT):
             return Verdict.RECORDED
         # What a channel cannot do is not told by the channel that cannot.
         return Verdict.OTHER if alert.subject == channel_subject(terms.channel) else None

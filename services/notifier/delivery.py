@@ -20,6 +20,7 @@ from services.notifier.gate import Gate
 from services.notifier.hold import CLAIM_MARGIN_S, Hold, now_s
 from services.notifier.inbox import Entry, Inbox
 from services.notifier.limiter import Limiter, limiter_of
+from services.notifier.mute import Mute
 from services.notifier.sources import Source
 from services.notifier.turns import Turns
 from shared.events import EventsWriter
@@ -133,6 +134,7 @@ class Delivery:
             gate,
             limiter,
             terms=terms,
+            mute=Mute(postman.access, postman.settings),
             late_after_s=notifier.late_after_seconds,
             heartbeat=postman.heartbeat,
             events=postman.events,

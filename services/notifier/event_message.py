@@ -1,6 +1,6 @@
 """What a message about the scanner itself says: subject and letter of the email, Telegram. Pure."""
 
-from services.notifier import markup
+from services.notifier import markup, quiet
 from services.notifier.letter import Letter, Section
 from services.notifier.markup import Message
 from shared.event import Event
@@ -17,6 +17,8 @@ _SAID = {"lost": "LOST DATA"}
 def subject(event: Event, base: str) -> str:
     """The subject of the email: ``[BTC SCALP] Feed BLIND``, ``[BTC SCALP] Detector DOWN``."""
     kind, _, name = event.subject.partition(":")
+    if kind == "error":
+        return f"[{base} SCALP] {name[:1].upper()}{name[1:]} ERROR"
     what = name if kind == "service" else kind
     state = _SAID.get(event.state, event.state.upper())
     return f"[{base} SCALP] {what[:1].upper()}{what[1:]} {state}"
@@ -43,7 +45,10 @@ def email_text(event: Event) -> str:
 
 def telegram_message(event: Event) -> Message:
     """The Telegram message."""
-    return markup.message((f"{_light(event)} {event.sentence}", "", utc(event.at_ms)))
+    lines = [f"{_light(event)} {event.sentence}", "", utc(event.at_ms)]
+    if event.subject == quiet.SUBJECT:  # its details are what people wait for
+        lines[1:1] = ["", *event.details.values()]
+    return markup.message(tuple(lines))
 
 
 def telegram_text(event: Event) -> str:

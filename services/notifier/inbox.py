@@ -220,7 +220,7 @@ class Inbox:
             self._channel,
             letter.entry_id,
             self._ledger_ttl_ms,
-            f"{letter.at_ms} dead",
+            letter.record,
             self._dead_maxlen,
             *letter.fields(),
         ]

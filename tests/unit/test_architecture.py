@@ -33,6 +33,7 @@ PURE = [
     "services/notifier/outage.py",
     "services/notifier/rate_limits.py",
     "services/notifier/retirement.py",
+    "services/notifier/quiet.py",
     "services/notifier/sources.py",
     "services/notifier/wording.py",
     "shared/candle.py",

@@ -522,6 +522,41 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, str]] = [
         "more than retry_max",
         "",
     ),
+    (
+        "quiet without end",
+        {"notifier": {"quiet_hours": ["22:00"]}},
+        "notifier.quiet_hours[0]",
+        "is not a span of time",
+        "",
+    ),
+    (
+        "quiet all day",
+        {"notifier": {"quiet_hours": ["00:00-12:00", "11:00-24:00"]}},
+        "notifier.quiet_hours",
+        "is the whole day",
+        "",
+    ),
+    (
+        "quiet nowhere",
+        {"notifier": {"quiet_timezone": "Europe/Berln"}},
+        "notifier.quiet_timezone",
+        "is not a time zone",
+        "Europe/Berlin",
+    ),
+    (
+        "ping by mail",
+        {"health": {"ping_url": "ftp://watch.example.com/x"}},
+        "health.ping_url",
+        "does not begin with http:// or https://",
+        "http://",
+    ),
+    (
+        "ping nobody",
+        {"health": {"ping_url": "https:///x"}},
+        "health.ping_url",
+        "has no host",
+        "",
+    ),
     ("health", {"health": {"ttl_seconds": 2}}, "health.ttl_seconds", "not more than interval", ""),
     ("level", {"logging": {"level": "WARN"}}, "logging.level", "not one of", "WARNING"),
     ("rotation", {"logging": {"rotation": "dayly"}}, "logging.rotation", "not one of", "daily"),
@@ -829,6 +864,20 @@ def test_masked_settings_say_what_is_set_and_not_to_what(load: Any) -> None:
     assert SECRET in settings.secrets()
     for text in (json.dumps(masked), repr(settings), str(settings), settings.model_dump_json()):
         assert SECRET not in text
+
+
+def test_the_url_of_the_watchman_is_a_secret_and_may_have_a_query(load: Any) -> None:
+    url = f"https://watch.example.com/ping/{SECRET}?x=1"
+    settings = load({"health": {"ping_url": url}})
+    assert settings.health.ping_url.get_secret_value() == url
+    assert settings.masked()["health"]["ping_url"] == "********"
+    assert url in settings.secrets()
+    assert SECRET not in repr(settings)
+
+
+def test_quiet_hours_may_be_one_span_or_several(load: Any) -> None:
+    for given in ("22:00-07:00", ["22:00-07:00"]):
+        assert load({"notifier": {"quiet_hours": given}}).notifier.quiet_hours == ("22:00-07:00",)
 
 
 def test_a_password_in_the_query_of_a_redis_url_is_masked(load: Any) -> None:

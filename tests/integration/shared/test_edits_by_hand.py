@@ -318,7 +318,7 @@ async def until_tried_again(redis: Redis) -> None:
 
 
 def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    return [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
 
 
 async def test_a_candle_that_somebody_added_too_early_is_computed_again_when_it_is_gone(

@@ -9,7 +9,20 @@ from cli import CommandError, up_command
 from cli.__main__ import main, parse
 from shared.config_errors import ConfigError, Fault
 
-COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "dead", "config", "version"]
+COMMANDS = [
+    "demo",
+    "up",
+    "replay",
+    "status",
+    "signals",
+    "events",
+    "dead",
+    "mute",
+    "unmute",
+    "test-alert",
+    "config",
+    "version",
+]
 CALLS = [
     *([command] for command in COMMANDS if command not in ("replay", "dead", "config")),
     ["replay", "candles.csv", "--out", "here"],
@@ -17,6 +30,8 @@ CALLS = [
     ["dead", "show", "email:1-0"],
     ["dead", "replay", "email:1-0", "telegram:2-0"],
     ["dead", "drop", "--all"],
+    ["mute", "2h"],
+    ["test-alert", "--channel", "email", "--timeout", "5"],
     ["config", "check"],
     ["config", "show"],
 ]
@@ -68,6 +83,8 @@ def test_numbers_are_read_as_meant() -> None:
         (["replay", "x.csv"], "--out"),
         (["replay", "x.csv", "--out", "y", "--speed", "fast"], "'fast' is not a number above 0"),
         (["signals", "-n", "-1"], "'-1' is not a whole number above 0"),
+        (["test-alert", "--channel", "pigeon"], "invalid choice: 'pigeon'"),
+        (["test-alert", "--timeout", "0"], "'0' is not a number above 0"),
         (["config"], "COMMAND"),
         (["dead"], "COMMAND"),
         (["dead", "list", "pigeon"], "invalid choice: 'pigeon'"),

@@ -1,0 +1,25 @@
+-- Whether all is well, and it is our turn to say so outside.
+--
+-- KEYS  services hash, troubles hash, key that stands until the next turn
+-- ARGV  longest silence in ms, ms until the next turn, services that must answer, ...
+-- Reply {status, why}: turn | later | ill <what is wrong>
+for _, key in ipairs({KEYS[1], KEYS[2]}) do
+  local kind = redis.call('TYPE', key)['ok']
+  if kind ~= 'hash' and kind ~= 'none' then return {'ill', key .. ' is spoilt'} end
+end
+local clock = redis.call('TIME')
+local now, longest = clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(ARGV[1])
+for i = 3, #ARGV do
+  local answered = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+  local at = tonumber(string.match(answered, '^%d+$')) or 0
+  if now - at > longest then return {'ill', ARGV[i] .. ' does not answer'} end
+end
+local flat = redis.call('HGETALL', KEYS[2])
+for i = 1, #flat, 2 do
+  local state = string.match(flat[i + 1], '^(%l+) %d+$')
+  if state == 'blind' or state == 'down' or state == 'broken' then
+    return {'ill', flat[i] .. ' is ' .. state}
+  end
+end
+if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[2]) then return {'later', ''} end
+return {'turn', ''}
