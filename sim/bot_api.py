@@ -9,7 +9,6 @@ import json
 import ssl
 import time
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -194,7 +193,8 @@ class BotApi:
         fault = None
         if scripted is None:
             asked = str(parameters.get("chat_id", "")).strip()
-            fault = self.faults.take(lambda fault: fault.only in (0, _number(asked)))
+            marked = bool(parameters.get("parse_mode"))
+            fault = self.faults.take(lambda fault: fault.concerns(asked, marked=marked))
             if fault is not None and not fault.accepts:
                 return await self._fail(request, fault, parameters)
         chat_id = self._chat(parameters)
@@ -297,12 +297,6 @@ def _chat_shown(chat_id: int) -> dict[str, Any]:
     if chat_id < 0:
         return {"id": chat_id, "type": "supergroup", "title": "Traders"}
     return {"id": chat_id, "type": "private", "first_name": "Trader"}
-
-
-def _number(text: str) -> int | None:
-    with suppress(ValueError):
-        return int(text)
-    return None
 
 
 async def _parameters(request: web.Request) -> dict[str, Any]:

@@ -5,6 +5,7 @@ The words are the real API's where it speaks; what nginx or a broken network say
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ class BotFault:
         accepts: the message is kept although the sender is not told so.
         open: whether anybody listens.
         only: the chat that it concerns, 0 for all.
+        marked: only messages with markup meet it.
         passes: a sender who tries again later gets through.
         weight: how often it is drawn by chance, beside the others.
     """
@@ -36,8 +38,19 @@ class BotFault:
     accepts: bool = False
     open: bool = True
     only: int = 0
+    marked: bool = False
     passes: bool = False
     weight: float = 1.0
+
+    def concerns(self, chat: str, *, marked: bool) -> bool:
+        """Whether a message to this chat can meet it."""
+        return self.only in (0, _number(chat)) and (marked or not self.marked)
+
+
+def _number(text: str) -> int | None:
+    with suppress(ValueError):
+        return int(text)
+    return None
 
 
 def failure(code: int, description: str, **more: Any) -> dict[str, Any]:
@@ -73,8 +86,9 @@ _ALL = (
         "flood without parameters", status=429,
         body=json.dumps(failure(429, "Too Many Requests")).encode(), passes=True, weight=0.02,
     ),
-    _api("entities", 400,
-         'Bad Request: can\'t parse entities: Unsupported start tag "x" at byte offset 3'),
+    BotFault("entities", status=400, marked=True, body=json.dumps(failure(
+        400, 'Bad Request: can\'t parse entities: Unsupported start tag "x" at byte offset 3',
+    )).encode()),
     _api("chat not found", 400, "Bad Request: chat not found"),
     _api("too long", 400, "Bad Request: message is too long"),
     _api("401", 401, "Unauthorized"),
