@@ -8,6 +8,7 @@ import asyncio
 import json
 import ssl
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -92,6 +93,7 @@ class BotApi:
         self.moved: dict[int, int] = {}
         self.url = ""
         self.urls: list[str] = []
+        self._busy: Counter[int] = Counter()
         self._host, self._tls = host, tls
         self._ports = [port] + [0] * (doors - 1)
         self._runner: web.AppRunner | None = None
@@ -167,7 +169,19 @@ class BotApi:
         """Answer the next requests with an error in the API's own form."""
         self.answers.add(Answer(code, json.dumps(_failure(code, description))), count)
 
+    def open_at(self, door: int) -> int:
+        """How many requests are being answered that came by this port."""
+        return self._busy[door]
+
     async def _handle(self, request: web.Request) -> web.Response:
+        door = _door(request)
+        self._busy[door] += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self._busy[door] -= 1
+
+    async def _answer(self, request: web.Request) -> web.Response:
         received_at_ns = time.time_ns()
         method = request.match_info["method"].lower()
         try:
@@ -199,14 +213,13 @@ class BotApi:
                 return await self._fail(request, fault, parameters)
         chat_id = self._chat(parameters)
         text = _text(parameters)
-        wire = request.transport
         message = Message(
             received_at_ns,
             len(self.messages) + 1,
             chat_id,
             text,
             str(parameters.get("parse_mode") or ""),
-            wire.get_extra_info("sockname")[1] if wire is not None else 0,
+            _door(request),
             "" if fault is None else fault.name,
         )
         self.messages.append(message)
@@ -291,6 +304,12 @@ _GIFTS = {
         "gifts_from_channels": True,
     }
 }
+
+
+def _door(request: web.Request) -> int:
+    """The port by which it came; 0 where the connection is gone already."""
+    wire = request.transport
+    return int(wire.get_extra_info("sockname")[1]) if wire is not None else 0
 
 
 def _chat_shown(chat_id: int) -> dict[str, Any]:

@@ -211,6 +211,10 @@ class Mailbox:
         """Refuse these recipients from now on."""
         self.refused.update(dict.fromkeys(addresses, reply))
 
+    def open_at(self, door: int) -> int:
+        """How many connections are open at this port."""
+        return sum(connection.door == door for connection in self._connections)
+
     def _cut_all(self) -> None:
         for connection in list(self._connections):
             connection.cut()
