@@ -134,7 +134,7 @@ def order(first_at_ns: dict[int, int], without: Collection[int]) -> Order:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Memory of one process at one time.
+    """Memory of its own of one process at one time.
 
     Attributes:
         life: which process.
@@ -161,12 +161,17 @@ def growth_of_lives(samples: Iterable[Sample], *, warm_s: float, least_s: float)
     ]
 
 
-def growth_of_run(samples: Sequence[Sample]) -> float:
-    """The same over the run: of each life the most that it took, in the order of their ends."""
-    most: dict[int, int] = {}
+def growth_of_run(samples: Iterable[Sample], *, warm_s: float) -> tuple[int, float]:
+    """The same over the run: what each life that came so far took after its warm-up.
+
+    Returns:
+        The number of these lives, and the last quarter of them by the first.
+    """
+    warm: dict[int, int] = {}
     for sample in samples:
-        most[sample.life] = max(most.get(sample.life, 0), sample.bytes)
-    return _last_by_first([most[life] for life in sorted(most)])
+        if sample.age_s >= warm_s:
+            warm.setdefault(sample.life, sample.bytes)
+    return len(warm), _last_by_first([warm[life] for life in sorted(warm)])
 
 
 def _last_by_first(values: Sequence[int]) -> float:

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cli.processes import bound, pss_bytes
+from cli.processes import bound
 from cli.supervisor import ROOT
 from services.notifier.channels import recipient
 from shared import keys
@@ -148,10 +148,19 @@ class Replicas:
         while True:
             now = time.monotonic()
             for replica, process in self._processes.items():
-                if process.returncode is None and (used := pss_bytes(process.pid)) is not None:
+                if process.returncode is None and (used := _own_bytes(process.pid)):
                     life, born = self._born[replica]
                     self.samples.append(Sample(life, now - born, now - self._began, used))
             await asyncio.sleep(_SAMPLE_EVERY_S)
+
+
+def _own_bytes(pid: int) -> int:
+    """Memory that no file backs, so that it does not depend on how many share it; 0: unknown."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Anonymous:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 async def _ended(process: Process) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,15 @@ FIRST_CHAT, SECOND_CHAT, NEW_CHAT = -4242, 4343, -100_4242
 
 PATIENCE: dict[str, object] = {"retry_base_seconds": 0.05, "retry_max_seconds": 0.2}
 TIMEOUT_S = 1.5
+# Faults of which the peer knows nothing, or nothing but what follows.
+UNSEEN = (
+    "refused",
+    "plain text",
+    "expired certificate",
+    "self-signed certificate",
+    "certificate of another",
+    "moved",
+)
 START_S = 60.0
 STEP_S = 12.0
 
@@ -50,6 +58,9 @@ class Peer(Protocol):
     async def behave(self) -> None:
         """End it."""
 
+    def met(self) -> int:
+        """How many faults were met so far."""
+
     def copies(self, signal: Signal) -> dict[str, list[bool]]:
         """By recipient: whether the sender was told, for each copy that was accepted."""
 
@@ -70,6 +81,9 @@ class MailPeer:
 
     async def behave(self) -> None:
         await self.box.behave()
+
+    def met(self) -> int:
+        return len(self.box.incidents)
 
     def copies(self, signal: Signal) -> dict[str, list[bool]]:
         found: dict[str, list[bool]] = {name: [] for name in self.recipients}
@@ -101,6 +115,9 @@ class BotPeer:
 
     async def behave(self) -> None:
         await self.api.behave()
+
+    def met(self) -> int:
+        return len(self.api.incidents)
 
     def copies(self, signal: Signal) -> dict[str, list[bool]]:
         found: dict[str, list[bool]] = {name: [] for name in self.recipients}
@@ -179,12 +196,14 @@ class Rig:
             AssertionError: Something else followed.
         """
         self._log_from = len(self.log)
-        broken_before = await self.told("broken")
+        broken_before, met_before = await self.told("broken"), self.peer.met()
         await self.peer.fail(fault, one=row.then == "refused")
         entry_id, signal = await self.emit()
         try:
             if row.then not in ("plain", "moved"):
                 await self.until_meant(row)
+            if fault not in UNSEEN:
+                await self.until(lambda: self.peer.met() > met_before, "the fault to be met")
             await self._check_during(row, entry_id, signal, broken_before)
         finally:
             await self.peer.behave()
@@ -300,7 +319,3 @@ async def rig(folder: Path, peer: Peer, **sections: object) -> AsyncIterator[Rig
         finally:
             await bench.close()
             await redis.aclose()
-
-
-def elapsed(since: float) -> str:
-    return f"{time.monotonic() - since:.1f} s"
