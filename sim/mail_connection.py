@@ -22,6 +22,7 @@ class Connection(SMTP):
     fault: MailFault | None = None
     door = 0
     _unused = True
+    _noted = False
 
     def register(
         self, faults: FaultPlan[MailFault], note: Note, connections: "set[Connection]"
@@ -59,6 +60,7 @@ class Connection(SMTP):
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
         if not self._unused:
             self.fault = self._faults.take(lambda fault: not fault.before_mail)
+            self._noted = False
         self._unused = False
         if not await self._struck("mail"):
             await super().smtp_MAIL(arg)
@@ -88,7 +90,9 @@ class Connection(SMTP):
         fault = self.fault
         if fault is None or fault.at != stage or not fault.concerns(recipients):
             return False
-        self._note(fault, recipients)
+        if not self._noted:  # a login is tried by each mechanism
+            self._note(fault, recipients)
+        self._noted = True
         if reply := await self.carry_out(fault):
             await self.push(reply)
             if stage == "greeting" or reply.startswith("421"):

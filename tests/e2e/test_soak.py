@@ -1,4 +1,4 @@
-"""Signals by notifiers that are killed to peers that fail: nothing lost, no repeat without excuse."""
+"""Signals by notifiers that are killed to peers that fail: none lost, no repeat without excuse."""
 
 import re
 import subprocess
