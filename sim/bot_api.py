@@ -71,6 +71,7 @@ class BotApi:
         incidents: the faults that were met, in order.
         moved: groups that became supergroups: old chat → new chat.
         urls: by each door; ``url`` is the first.
+        heard_ns: by port, when the last request came by it, wall time.
         answers: scripted answers to the next sendMessage requests; see ``flood`` for the usual one.
     """
 
@@ -93,6 +94,7 @@ class BotApi:
         self.moved: dict[int, int] = {}
         self.url = ""
         self.urls: list[str] = []
+        self.heard_ns: dict[int, int] = {}
         self._busy: Counter[int] = Counter()
         self._host, self._tls = host, tls
         self._ports = [port] + [0] * (doors - 1)
@@ -176,6 +178,7 @@ class BotApi:
     async def _handle(self, request: web.Request) -> web.Response:
         door = _door(request)
         self._busy[door] += 1
+        self.heard_ns[door] = time.time_ns()
         try:
             return await self._answer(request)
         finally:

@@ -1,6 +1,7 @@
 """One connection of the mail server, and where a fault strikes in its dialogue."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -25,15 +26,21 @@ class Connection(SMTP):
     _noted = False
 
     def register(
-        self, faults: FaultPlan[MailFault], note: Note, connections: "set[Connection]"
+        self,
+        faults: FaultPlan[MailFault],
+        note: Note,
+        heard_ns: dict[int, int],
+        connections: "set[Connection]",
     ) -> None:
         """Meet ``faults``, say so to ``note``, and stand in ``connections`` while it lasts."""
-        self._faults, self._note, self._among = faults, note, connections
+        self._faults, self._note, self._heard_ns = faults, note, heard_ns
+        self._among = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self not in self._among:  # after STARTTLS it is made once more
             self._among.add(self)
             self.door = transport.get_extra_info("sockname")[1]
+            self._heard_ns[self.door] = time.time_ns()
             self.fault = self._faults.take(lambda fault: fault.at not in WHOLE)
         super().connection_made(transport)
 

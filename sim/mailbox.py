@@ -70,6 +70,7 @@ class Mailbox:
         faults: what else goes wrong; see ``fail`` and ``sim.mail_faults``.
         incidents: the faults that were met, in order.
         ports: all of them; ``port`` is the first.
+        heard_ns: by port, when somebody last came in by it, wall time.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Mailbox:
         self.incidents: list[Incident] = []
         self.ports: list[int] = [port] + [0] * (doors - 1)
         self._directory = directory
+        self.heard_ns: dict[int, int] = {}
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
         self._context: ssl.SSLContext | None = None
@@ -141,7 +143,7 @@ class Mailbox:
                 auth_require_tls=self.mode == "starttls",
                 authenticator=desk.authenticate,
             )
-            connection.register(self.faults, self.note, self._connections)
+            connection.register(self.faults, self.note, self.heard_ns, self._connections)
             return connection
 
         for number, port in enumerate(self.ports):

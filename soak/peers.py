@@ -111,6 +111,12 @@ class Peers:
         """The ports by which the replica comes to mailbox and Bot API."""
         return self.mailbox.ports[replica], int(self.bot_api.urls[replica].rpartition(":")[2])
 
+    def heard_since(self, replica: int, since_ns: int) -> bool:
+        """Whether the replica has spoken to both."""
+        mail, bot = self.doors(replica)
+        heard = self.mailbox.heard_ns.get(mail, 0), self.bot_api.heard_ns.get(bot, 0)
+        return min(heard) >= since_ns
+
     async def hear_out(self, replica: int) -> None:
         """Until both have dealt with all that a dead replica had said."""
         mail, bot = self.doors(replica)

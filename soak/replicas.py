@@ -26,6 +26,10 @@ from soak.peers import PACE, Peers, make_signal, number_of
 _RECENT_NS = 10_000_000_000
 _SAMPLE_EVERY_S = 0.5
 _MOST_PENDING = 100_000
+_POLL_S = 0.02
+# Of the kills; and how many times the pause between two the others wait for somebody at work.
+_ANYBODY = 0.1
+_PATIENCE = 20.0
 
 
 class Replicas:
@@ -44,6 +48,7 @@ class Replicas:
         self._peers, self._access, self._configs = peers, access, configs
         self._processes: dict[int, Process] = {}
         self._born: dict[int, tuple[int, float]] = {}
+        self._born_ns: dict[int, int] = {}
         self._lives = 0
         self._began = time.monotonic()
         self.kills: Counter[int] = Counter()
@@ -79,15 +84,35 @@ class Replicas:
         self._lives += 1
         self._processes[replica] = process
         self._born[replica] = (self._lives, time.monotonic())
+        self._born_ns[replica] = time.time_ns()
 
     async def torment(self, seconds_between: float, seed: int) -> None:
-        """Kill one at random, again and again, until cancelled."""
+        """Kill one at random, again and again, until cancelled.
+
+        On a slow machine a notifier may need longer to start than there is between two kills. So
+        most kills wait for somebody who is at work, and some hit anybody.
+        """
         chance = random.Random(seed)
-        next_at = time.monotonic()
         while True:
-            next_at = max(next_at + seconds_between, time.monotonic())
-            await asyncio.sleep(next_at - time.monotonic() + chance.uniform(0, 0.2))
-            await self._kill(chance.randrange(len(self._configs)))
+            await asyncio.sleep(seconds_between * chance.uniform(0.8, 1.2))
+            victims = list(range(len(self._configs)))
+            if chance.random() >= _ANYBODY:
+                victims = await self._at_work(_PATIENCE * seconds_between) or victims
+            await self._kill(chance.choice(victims))
+
+    async def _at_work(self, seconds: float) -> list[int]:
+        """Those who have spoken to both peers in this life; waits for one at most so long."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            found = [
+                replica
+                for replica in self._processes
+                if self._peers.heard_since(replica, self._born_ns[replica])
+            ]
+            if found:
+                return found
+            await asyncio.sleep(_POLL_S)
+        return []
 
     async def _kill(self, replica: int) -> None:
         process = self._processes[replica]
