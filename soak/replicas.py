@@ -94,10 +94,11 @@ class Replicas:
         """
         chance = random.Random(seed)
         while True:
-            await asyncio.sleep(seconds_between * chance.uniform(0.8, 1.2))
+            await asyncio.sleep(seconds_between * chance.uniform(0.3, 0.7))
             victims = list(range(len(self._configs)))
             if chance.random() >= _ANYBODY:
                 victims = await self._at_work(_PATIENCE * seconds_between) or victims
+                await asyncio.sleep(chance.uniform(0, seconds_between))  # not at its first word
             await self._kill(chance.choice(victims))
 
     async def _at_work(self, seconds: float) -> list[int]:

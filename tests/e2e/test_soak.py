@@ -21,12 +21,12 @@ def soak(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_killed_notifiers_lose_nothing_and_repeat_nothing_without_excuse(tmp_path: Path) -> None:
     done = soak(
-        tmp_path, "--signals", "120", "--replicas", "2", "--seconds-between-kills", "4",
+        tmp_path, "--signals", "100", "--replicas", "2", "--seconds-between-kills", "2",
         "--give-up-after", "180",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "lost: 0" in done.stdout
-    assert "120 signals" in done.stdout
+    assert "100 signals" in done.stdout
     found = re.search(r"(\d+) kills", done.stdout)
     assert found
     assert int(found[1]) >= 1
@@ -34,7 +34,7 @@ def test_killed_notifiers_lose_nothing_and_repeat_nothing_without_excuse(tmp_pat
         told = re.search(rf"{channel}: (\d+) accepted, (\d+) repeats permitted.* 0 forbidden",
                          done.stdout)  # fmt: skip
         assert told, done.stdout
-        assert int(told[1]) == 240 + int(told[2])
+        assert int(told[1]) == 200 + int(told[2])
         assert re.search(rf"{channel} failed: .* \d+, .* \d+", done.stdout)
 
 
