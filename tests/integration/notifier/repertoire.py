@@ -91,7 +91,9 @@ TELEGRAM_SLOW: dict[str, tuple[str, ...]] = {
     "429 without retry_after": ("flood without parameters",),
 }
 TELEGRAM_BY_SETTINGS: dict[str, dict[str, object]] = {
-    "(no call: the token has a wrong form)": {"bot_token": "no colon in it"},
     "(no call: telegram.api_url is no address)": {"api_url": "http://1.2.3.4.5"},
     "its certificate is expired, self-signed or for another host": {"api_url": "https"},
+}
+TELEGRAM_BY_NOBODY = {
+    "(no call: the token has a wrong form)": "the settings admit no such token",
 }

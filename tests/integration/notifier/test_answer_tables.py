@@ -10,7 +10,7 @@ import pytest
 from services.notifier.channels.answers import Row
 from services.notifier.channels.email_answers import TABLE as EMAIL_TABLE
 from services.notifier.channels.telegram_answers import TABLE as TELEGRAM_TABLE
-from shared.configuration import ConfigError
+from shared.config_errors import ConfigError
 from sim.bot_api import BotApi
 from sim.bot_faults import BOT_FAULTS
 from sim.certificates import make_certificates
@@ -55,6 +55,7 @@ def test_every_row_has_a_fault_that_provokes_it() -> None:
         *repertoire.TELEGRAM,
         *repertoire.TELEGRAM_SLOW,
         *repertoire.TELEGRAM_BY_SETTINGS,
+        *repertoire.TELEGRAM_BY_NOBODY,
     }
     assert email == {row.when for row in EMAIL_TABLE}
     assert bot == {row.when for row in TELEGRAM_TABLE}
@@ -73,6 +74,12 @@ def test_an_address_outside_ascii_is_not_admitted(bench: Bench) -> None:
     box = Mailbox(mode="plain")
     with pytest.raises(ConfigError, match="to_email"):
         bench.settings(smtp=smtp(box, to_email="träder@example.org"))
+
+
+@pytest.mark.parametrize("token", ["no colon", "42", "42:", "forty-two:AB", "42:A B"])
+def test_a_token_of_a_wrong_form_is_not_admitted(bench: Bench, token: str) -> None:
+    with pytest.raises(ConfigError, match="bot_token"):
+        bench.settings(telegram=telegram("http://127.0.0.1:1", bot_token=token))
 
 
 async def email_rows(folder: Path, mode: Mode, rows: list[tuple[Row, str]]) -> list[str]:
