@@ -73,7 +73,7 @@ def _nginx(name: str, code: int, title: str, *, passes: bool) -> BotFault:
     return BotFault(name, status=code, body=page.encode(), content_type="text/html", passes=passes)
 
 
-_RARE = 0.2  # what takes the whole time that a sender waits
+_RARE = 0.1  # what takes the whole time that a sender waits
 _FLOOD = _api("flood", 429, f"Too Many Requests: retry after {FLOOD_S}", retry_after=FLOOD_S)
 
 _ALL = (

@@ -60,7 +60,7 @@ class MailFault:
         return not self.only or self.only in recipients
 
 
-_RARE = 0.2  # what takes the whole time that a sender waits
+_RARE = 0.1  # what takes the whole time that a sender waits
 
 _ALL = (
     MailFault("refused", "listener", open=False),

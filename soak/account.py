@@ -39,11 +39,14 @@ class Repeats:
         untold: permitted: the sender was not told of any earlier acceptance.
         killed: permitted: some earlier acceptance was cut from its record by a kill, and the others
             were not told.
+        stalled: permitted: some earlier acceptance fell into a standstill of this machine as long
+            as senders wait for an answer, and the others have one of these excuses.
         forbidden: the rest: an earlier acceptance was told and recorded.
     """
 
     untold: int
     killed: int
+    stalled: int
     forbidden: tuple[Accepted, ...]
 
 
@@ -56,25 +59,38 @@ def lost(
     return [each for each in everything if each not in found]
 
 
-def repeats(accepted: Iterable[Accepted], interrupted: Collection[Accepted]) -> Repeats:
+def repeats(
+    accepted: Iterable[Accepted],
+    interrupted: Collection[Accepted],
+    stalls: Sequence[tuple[int, int]] = (),
+) -> Repeats:
     """Judge every acceptance after the first, for each recipient and signal.
 
     Args:
         accepted: By one channel.
         interrupted: Told, and not recorded before the sender was killed.
+        stalls: From when to when this machine stood still, ns; an acceptance between these was
+            perhaps told too late.
     """
     cut = frozenset(interrupted)
-    untold, killed, forbidden = 0, 0, []
+    untold, killed, stalled, forbidden = 0, 0, 0, []
     for copies in _copies(accepted).values():
         for position, copy in enumerate(copies[1:], 1):
             before = copies[:position]
-            if any(not each.fault and each not in cut for each in before):
+            told = [each for each in before if not each.fault and each not in cut]
+            if any(not _within(each.at_ns, stalls) for each in told):
                 forbidden.append(copy)
+            elif told:
+                stalled += 1
             elif any(each in cut for each in before):
                 killed += 1
             else:
                 untold += 1
-    return Repeats(untold, killed, tuple(forbidden))
+    return Repeats(untold, killed, stalled, tuple(forbidden))
+
+
+def _within(at_ns: int, stalls: Sequence[tuple[int, int]]) -> bool:
+    return any(since <= at_ns <= until for since, until in stalls)
 
 
 def changed_ids(accepted: Iterable[Accepted]) -> int:

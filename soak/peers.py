@@ -144,7 +144,7 @@ class Peers:
         }  # fmt: skip
 
 
-TIMEOUT_S = 2.0
+TIMEOUT_S = 5.0
 # The limits of the real Telegram would make this a test of patience.
 PACE = {
     "messages_per_second": 1000.0,

@@ -70,11 +70,13 @@ def _delivered(run: Run, report: Report) -> None:
     report.must(not missing, f"{len(missing)} messages were lost, the first: {missing[:3]}")
     for channel in CHANNELS:
         here = [each for each in accepted if each.channel == channel]
-        told = repeats(here, run.replicas.interrupted)
+        told = repeats(here, run.replicas.interrupted, run.stalls)
         report.say(
-            f"{channel}: {len(here)} accepted, {told.untold + told.killed} repeats permitted"
+            f"{channel}: {len(here)} accepted, {told.untold + told.killed + told.stalled}"
+            " repeats permitted"
             f" ({told.untold} because the answer was lost or withheld,"
-            f" {told.killed} because of a kill before the record),"
+            f" {told.killed} because of a kill before the record,"
+            f" {told.stalled} because this machine stood still),"
             f" {len(told.forbidden)} forbidden"
         )
         report.must(

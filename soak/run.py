@@ -12,11 +12,13 @@ from cli.embedded_redis import running_redis
 from shared import keys
 from shared.redis_access import RedisAccess
 from soak.account import CHANNELS
-from soak.peers import Peers, make_signal, open_peers
+from soak.peers import TIMEOUT_S, Peers, make_signal, open_peers
 from soak.replicas import Replicas, write_configs
 
 _POLL_S = 0.05
 _TOLD_EVERY_S = 10.0
+# Of the time that a sender waits; it does more than this one wait in it.
+_STANDSTILL = 0.4
 
 IMPATIENT: Mapping[str, Mapping[str, Any]] = {
     "notifier": {
@@ -58,6 +60,7 @@ class Run:
 
     Attributes:
         written_ns: When each signal was written.
+        stalls: From when to when this machine stood still, ns.
         redis_bytes: Memory of Redis without the streams, and deliveries recorded by then.
     """
 
@@ -67,6 +70,7 @@ class Run:
     replicas: Replicas
     say: Callable[[str], None]
     written_ns: list[int] = field(default_factory=list)
+    stalls: list[tuple[int, int]] = field(default_factory=list)
     redis_bytes: list[tuple[int, int]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
@@ -130,6 +134,20 @@ class Run:
                 )
             await asyncio.sleep(1.0)
 
+    async def feel(self) -> None:
+        """Note when this machine stands still, until cancelled.
+
+        A sender that waited as long gave up an answer that was given; what was sent before the
+        standstill may be answered after it, so its surroundings count too.
+        """
+        while True:
+            before_ns = time.time_ns()
+            await asyncio.sleep(_POLL_S)
+            after_ns = time.time_ns()
+            if after_ns - before_ns > TIMEOUT_S * 1e9 * _STANDSTILL:
+                around_ns = round(TIMEOUT_S * 1e9)
+                self.stalls.append((before_ns - around_ns, after_ns + around_ns))
+
     async def _redis_bytes(self) -> tuple[int, int]:
         client: Any = self.access.client
         used = int((await client.info("memory"))["used_memory"])
@@ -161,7 +179,8 @@ async def running(options: Options, folder: Path, say: Callable[[str], None]) ->
             peers.fail_at_random(options.seed, options.share)
         try:
             async with replicas.running(), asyncio.TaskGroup() as group:
-                tasks = [group.create_task(run.watch()), group.create_task(replicas.watch())]
+                watches = (run.watch(), run.feel(), replicas.watch())
+                tasks = [group.create_task(each) for each in watches]
                 if options.kill_every_s:
                     torment = replicas.torment(options.kill_every_s, options.seed)
                     tasks.append(group.create_task(torment))

@@ -49,6 +49,12 @@ def test_one_acceptance_that_was_told_forbids_whatever_excuse_the_others_have() 
     assert repeats([told, withheld, again], ()).forbidden == (withheld, again)
 
 
+def test_a_repeat_is_permitted_where_the_machine_stood_still() -> None:
+    both = [mail(0, 10), mail(0, 20)]
+    assert repeats(both, (), [(5, 15)]).stalled == 1
+    assert repeats(both, (), [(11, 30)]).forbidden == (both[1],)
+
+
 def test_what_another_recipient_got_is_no_repeat() -> None:
     other = Accepted("email", "b@example.org", 0, 2, 1)
     assert repeats([mail(0, 1), other], ()).forbidden == ()
