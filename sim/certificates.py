@@ -14,8 +14,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 VALID_FOR = timedelta(days=7)
 
-Flaw = Literal["", "expired", "self-signed", "another host"]
-FLAWS: tuple[Flaw, ...] = ("expired", "self-signed", "another host")
+Flaw = Literal["", "expired", "self-signed", "wrong host"]
+FLAWS: tuple[Flaw, ...] = ("expired", "self-signed", "wrong host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Authority:
     def issue(self, flaw: Flaw = "") -> tuple[bytes, bytes]:
         """A certificate and its key, PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
-        host = "mail.example.net" if flaw == "another host" else "localhost"
+        host = "mail.example.net" if flaw == "wrong host" else "localhost"
         own = flaw == "self-signed"
         leaf = (
             _builder(_name(host), _name(host) if own else self._name, key, flaw == "expired")

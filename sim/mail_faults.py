@@ -67,7 +67,7 @@ _ALL = (
     MailFault("plain text", "listener"),
     MailFault("expired certificate", "certificate", flaw="expired"),
     MailFault("self-signed certificate", "certificate", flaw="self-signed"),
-    MailFault("certificate of another", "certificate", flaw="another host"),
+    MailFault("certificate of another", "certificate", flaw="wrong host"),
     MailFault("421 greeting", "greeting", reply="421 4.3.2 too busy", passes=True),
     MailFault("554 greeting", "greeting", reply="554 5.7.1 no service for you"),
     MailFault("garbage", "greeting", reply="<html>502 Bad Gateway</html>", passes=True),

@@ -60,6 +60,7 @@ class Mailbox:
     Args:
         directory: for the certificates; needed unless mode is "plain".
         mode: "tls" (implicit), "starttls" (required before anything else) or "plain".
+        flaw: what is wrong with the certificate.
         doors: at how many ports to listen, so that senders can be told apart.
 
     Attributes:
@@ -82,6 +83,7 @@ class Mailbox:
         password: str = "secret",  # noqa: S107 -- a simulated account
         host: str = "127.0.0.1",
         port: int = 0,
+        flaw: Flaw = "",
         doors: int = 1,
     ) -> None:
         if mode != "plain" and directory is None:
@@ -105,7 +107,7 @@ class Mailbox:
         self._servers: list[asyncio.Server] = []
         self._context: ssl.SSLContext | None = None
         self._flawed: dict[Flaw, ssl.SSLContext] = {}
-        self._flaw: Flaw = ""
+        self._flaw = self._own_flaw = flaw
         self._greylisted: set[tuple[str, str]] = set()
 
     async def __aenter__(self) -> Self:
@@ -191,7 +193,7 @@ class Mailbox:
         self.faults.clear()
         self.answers.clear()
         self.refused.clear()
-        self.greylisting, self._flaw = False, ""
+        self.greylisting, self._flaw = False, self._own_flaw
         self._close_doors()
         await self._listen(self._context if self.mode == "tls" else None)
         self._cut_all()
