@@ -43,19 +43,22 @@ class Certificates:
         return context
 
 
-def make_certificates(directory: Path) -> Certificates:
-    """Write a fresh authority and a certificate for 127.0.0.1, ::1 and localhost."""
+def make_certificates(directory: Path, flaw: Flaw = "") -> Certificates:
+    """Write a fresh authority and a certificate for 127.0.0.1, ::1 and localhost.
+
+    With a flaw the authority is still one to be trusted, so that nothing but the flaw is wrong.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     files = Certificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
     authority = Authority()
     files.ca_file.write_bytes(authority.certificate)
-    chain, key = authority.issue()
+    chain, key = authority.issue(flaw)
     files.chain_file.write_bytes(chain)
     files.key_file.touch(mode=0o600)
     files.key_file.write_bytes(key)
-    for flaw in FLAWS:
-        chain, key = authority.issue(flaw)
-        flawed = files.flawed(flaw)
+    for each in FLAWS:
+        chain, key = authority.issue(each)
+        flawed = files.flawed(each)
         flawed.touch(mode=0o600)
         flawed.write_bytes(chain + key)
     return files

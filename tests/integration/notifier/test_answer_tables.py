@@ -11,11 +11,13 @@ from services.notifier.channels.answers import Row
 from services.notifier.channels.email_answers import TABLE as EMAIL_TABLE
 from services.notifier.channels.telegram_answers import TABLE as TELEGRAM_TABLE
 from shared.config_errors import ConfigError
+from shared.settings import Telegram
 from sim.bot_api import BotApi
 from sim.bot_faults import BOT_FAULTS
 from sim.certificates import make_certificates
 from sim.mail_faults import MAIL_FAULTS
 from sim.mailbox import Mailbox, Mode
+from soak.peers import PACE
 
 from . import repertoire
 from .conftest import PASSWORD, TOKEN, Bench, smtp, telegram
@@ -34,6 +36,10 @@ from .rows import (
 
 pytestmark = pytest.mark.timeout(240)
 
+# The limits of the real Telegram would make this a test of patience.
+UNLIMITED: dict[str, object] = {
+    name: limit for name, limit in PACE.items() if name in Telegram.model_fields
+}
 Faults = Mapping[str, Sequence[str]]
 BOTH_MAIL = [FIRST_MAIL, SECOND_MAIL]
 BOTH_CHATS = [FIRST_CHAT, SECOND_CHAT]
@@ -105,7 +111,7 @@ async def telegram_rows(
         rig(
             folder,
             BotPeer(api),
-            telegram=telegram(api.url, chat_id=BOTH_CHATS, timeout_seconds=TIMEOUT_S),
+            telegram=telegram(api.url, chat_id=BOTH_CHATS, timeout_seconds=TIMEOUT_S, **UNLIMITED),
         ) as made,
     ):
         await made.walk(rows, seconds)
