@@ -3,7 +3,7 @@
 DEV := ./btc-scanner --dev
 ARGS :=
 
-.PHONY: help setup demo up test check docs bench stops chaos fuzz lock clean
+.PHONY: help setup demo up test check docs bench stops chaos soak fuzz lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -47,6 +47,9 @@ chaos: ## a week of a market under faults of all kinds, from five seeds (SEEDS="
 	@for seed in $(SEEDS); do \
 		./btc-scanner replay out/chaos/week.csv --speed max --chaos $$seed --out out/chaos/$$seed || exit; \
 	done
+
+soak: ## thousands of signals by killed notifiers to failing peers, and an outage (ARGS="--signals 500")
+	@$(DEV) -m soak --signals 10000 --replicas 3 --seconds-between-kills 1 --seed 1 $(ARGS)
 
 SECONDS := 60
 fuzz: ## feed every reader spoilt input (SECONDS=600; ARGS="--target state --seed 7")

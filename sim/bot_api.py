@@ -4,16 +4,22 @@ It keeps the texts it accepts and when. Like the real one it knows no idempotenc
 request twice is two messages.
 """
 
+import asyncio
 import json
+import ssl
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from aiohttp import web
 
+from sim.bot_faults import BOT_FAULTS, PASSING_BOT_FAULTS, BotFault
+from sim.bot_faults import failure as _failure
 from sim.entities import Unparsable, parsed
+from sim.fault_plan import FaultPlan, Incident
+from sim.resets import reset
 from sim.rest import respond
 from sim.script import Answer, Script
 
@@ -21,14 +27,18 @@ MAX_TEXT = 4096
 MAX_RAW_BYTES = 32_768
 PARSE_MODES = ("html", "markdown", "markdownv2")
 
+_STILL_THERE_S = 0.05
+_BACKLOG = 1000
+
 
 class Refused(Exception):
     """A request the API answers with an error."""
 
-    def __init__(self, code: int, description: str) -> None:
+    def __init__(self, code: int, description: str, **parameters: int) -> None:
         super().__init__(description)
         self.code = code
         self.description = description
+        self.more = {"parameters": parameters} if parameters else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,10 @@ class Message:
     """One accepted message; ``received_at_ns`` is wall time when the request had arrived.
 
     ``text`` is what a reader sees: without the markup that ``parse_mode`` HTML takes out.
+
+    Attributes:
+        door: the port by which it came.
+        fault: why the sender was not told that it was accepted; empty: it was.
     """
 
     received_at_ns: int
@@ -43,13 +57,24 @@ class Message:
     chat_id: int
     text: str
     parse_mode: str
+    door: int = 0
+    fault: str = ""
 
 
 class BotApi:
     """The API of one bot that may write to some chats; ``async with`` opens it.
 
+    Args:
+        tls: serve by https with these certificates.
+        doors: at how many ports to listen, so that senders can be told apart.
+
     Attributes:
         messages: what was accepted, in order.
+        faults: what goes wrong; see ``fail_by`` and ``sim.bot_faults``.
+        incidents: the faults that were met, in order.
+        moved: groups that became supergroups: old chat → new chat.
+        urls: by each door; ``url`` is the first.
+        heard_ns: by port, when the last request came by it, wall time.
         answers: scripted answers to the next sendMessage requests; see ``flood`` for the usual one.
     """
 
@@ -60,29 +85,83 @@ class BotApi:
         chats: Collection[int] = (4242,),
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        doors: int = 1,
     ) -> None:
         self.token = token
         self.chats = frozenset(chats)
         self.messages: list[Message] = []
         self.answers: Script[Answer] = Script()
+        self.faults: FaultPlan[BotFault] = FaultPlan()
+        self.incidents: list[Incident] = []
+        self.moved: dict[int, int] = {}
         self.url = ""
-        self._host, self._port = host, port
-        self._stack = AsyncExitStack()
+        self.urls: list[str] = []
+        self.heard_ns: dict[int, int] = {}
+        self._busy: Counter[int] = Counter()
+        self._host, self._tls = host, tls
+        self._ports = [port] + [0] * (doors - 1)
+        self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
-        app = web.Application(client_max_size=50 * 1024 * 1024)
-        app.router.add_route("*", "/bot{token}/{method}", self._handle)
-        async with AsyncExitStack() as stack:
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, self._host, self._port).start()
-            self.url = f"http://{self._host}:{runner.addresses[0][1]}"
-            self._stack = stack.pop_all()
+        await self._open()
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._stack.aclose()
+        await self._shut()
+
+    async def _open(self) -> None:
+        app = web.Application(client_max_size=50 * 1024 * 1024)
+        app.router.add_route("*", "/bot{token}/{method}", self._handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        self._runner = runner
+        try:
+            for port in self._ports:
+                await web.TCPSite(
+                    runner, self._host, port, ssl_context=self._tls, backlog=_BACKLOG
+                ).start()
+        except BaseException:
+            await self._shut()
+            raise
+        self._ports = [address[1] for address in runner.addresses]
+        scheme = "https" if self._tls else "http"
+        self.urls = [f"{scheme}://{self._host}:{port}" for port in self._ports]
+        self.url = self.urls[0]
+
+    async def _shut(self) -> None:
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            await runner.cleanup()
+
+    async def fail_by(self, name: str, *, only: int = 0) -> None:
+        """Let every message meet a fault of ``sim.bot_faults``, until ``behave``.
+
+        Args:
+            name: of the fault.
+            only: the chat that it concerns, 0 for all.
+        """
+        fault = replace(BOT_FAULTS[name], only=only)
+        if fault.open:
+            self.faults.standing = fault
+        else:
+            await self._shut()
+
+    def fail_at_random(self, seed: int, share: float) -> None:
+        """Let this share of the messages fail, in all ways that pass."""
+        self.faults.draw(PASSING_BOT_FAULTS, seed=seed, share=share)
+
+    def move(self, chat: int, to: int) -> None:
+        """Make a supergroup of a group: it has another ID from now on."""
+        self.moved[chat] = to
+        self.chats = self.chats | {to}
+
+    async def behave(self) -> None:
+        """End all faults; a group that moved stays where it is."""
+        self.faults.clear()
+        self.answers.clear()
+        if self._runner is None:
+            await self._open()
 
     def flood(self, retry_after_s: int, count: int = 1) -> None:
         """Answer the next requests with 429."""
@@ -95,7 +174,20 @@ class BotApi:
         """Answer the next requests with an error in the API's own form."""
         self.answers.add(Answer(code, json.dumps(_failure(code, description))), count)
 
+    def open_at(self, door: int) -> int:
+        """How many requests are being answered that came by this port."""
+        return self._busy[door]
+
     async def _handle(self, request: web.Request) -> web.Response:
+        door = _door(request)
+        self._busy[door] += 1
+        self.heard_ns[door] = time.time_ns()
+        try:
+            return await self._answer(request)
+        finally:
+            self._busy[door] -= 1
+
+    async def _answer(self, request: web.Request) -> web.Response:
         received_at_ns = time.time_ns()
         method = request.match_info["method"].lower()
         try:
@@ -105,7 +197,7 @@ class BotApi:
                 return await self._send(request, parameters, received_at_ns)
             result = self._look_up(method, parameters)
         except Refused as error:
-            return _reply(error.code, _failure(error.code, error.description))
+            return _reply(error.code, _failure(error.code, error.description, **error.more))
         return _reply(200, {"ok": True, "result": result})
 
     def _admit(self, token: str) -> None:
@@ -118,6 +210,13 @@ class BotApi:
         scripted = self.answers.take()
         if scripted is not None and not scripted.act:
             return await respond(request, scripted)
+        fault = None
+        if scripted is None:
+            asked = str(parameters.get("chat_id", "")).strip()
+            marked = bool(parameters.get("parse_mode"))
+            fault = self.faults.take(lambda fault: fault.concerns(asked, marked=marked))
+            if fault is not None and not fault.accepts:
+                return await self._fail(request, fault, parameters)
         chat_id = self._chat(parameters)
         text = _text(parameters)
         message = Message(
@@ -126,11 +225,34 @@ class BotApi:
             chat_id,
             text,
             str(parameters.get("parse_mode") or ""),
+            _door(request),
+            "" if fault is None else fault.name,
         )
         self.messages.append(message)
         if scripted is not None:
             return await respond(request, scripted)
+        if fault is not None:
+            return await self._fail(request, fault, parameters)
         return _reply(200, {"ok": True, "result": self._shown(message)})
+
+    async def _fail(
+        self, request: web.Request, fault: BotFault, parameters: Mapping[str, Any]
+    ) -> web.Response:
+        chat, text = str(parameters.get("chat_id", "")), str(parameters.get("text", ""))
+        self.incidents.append(Incident(time.time_ns(), fault.name, (chat,), text, fault.accepts))
+        if fault.does == "silence":
+            while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+                await asyncio.sleep(_STILL_THERE_S)
+        elif fault.does == "reset":
+            reset(request.transport)
+        elif fault.does == "drop" and request.transport is not None:
+            request.transport.abort()
+        return web.Response(
+            status=fault.status,
+            body=fault.body,
+            headers=dict(fault.headers),
+            content_type=fault.content_type,
+        )
 
     def _look_up(self, method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         if method == "getme":
@@ -148,6 +270,12 @@ class BotApi:
             chat_id = int(given)
         except ValueError:
             raise Refused(400, "Bad Request: chat not found") from None
+        if chat_id in self.moved:
+            raise Refused(
+                400,
+                "Bad Request: group chat was upgraded to a supergroup chat",
+                migrate_to_chat_id=self.moved[chat_id],
+            )
         if chat_id not in self.chats:
             raise Refused(400, "Bad Request: chat not found")
         return chat_id
@@ -182,6 +310,12 @@ _GIFTS = {
         "gifts_from_channels": True,
     }
 }
+
+
+def _door(request: web.Request) -> int:
+    """The port by which it came; 0 where the connection is gone already."""
+    wire = request.transport
+    return int(wire.get_extra_info("sockname")[1]) if wire is not None else 0
 
 
 def _chat_shown(chat_id: int) -> dict[str, Any]:
@@ -221,10 +355,6 @@ def _text(parameters: Mapping[str, Any]) -> str:
     if len(text.encode("utf-16-le")) // 2 > MAX_TEXT:
         raise Refused(400, "Bad Request: message is too long")
     return text
-
-
-def _failure(code: int, description: str) -> dict[str, Any]:
-    return {"ok": False, "error_code": code, "description": description}
 
 
 def _reply(status: int, body: Mapping[str, Any]) -> web.Response:

@@ -1,4 +1,4 @@
-"""A certificate authority of our own, and a certificate for the loopback names, or a bad one."""
+"""A certificate authority of our own, and a certificate for the loopback names."""
 
 import ssl
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 VALID_FOR = timedelta(days=7)
 
 Flaw = Literal["", "expired", "self-signed", "wrong host"]
-"""What is wrong with a certificate; empty for nothing."""
+FLAWS: tuple[Flaw, ...] = ("expired", "self-signed", "wrong host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,16 @@ class Certificates:
         context.load_cert_chain(self.chain_file, self.key_file)
         return context
 
+    def flawed(self, flaw: Flaw) -> Path:
+        """Where a certificate with this flaw lies, together with its key."""
+        return self.chain_file.with_name(f"{flaw.replace(' ', '-')}.pem")
+
+    def flawed_context(self, flaw: Flaw) -> ssl.SSLContext:
+        """A context to serve with such a certificate."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.flawed(flaw))
+        return context
+
 
 def make_certificates(directory: Path, flaw: Flaw = "") -> Certificates:
     """Write a fresh authority and a certificate for 127.0.0.1, ::1 and localhost.
@@ -40,68 +50,83 @@ def make_certificates(directory: Path, flaw: Flaw = "") -> Certificates:
     """
     directory.mkdir(parents=True, exist_ok=True)
     files = Certificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name, name = _name("Simulated Authority"), _name("localhost")
-    identifier = x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key())
-    ca = (
-        _builder(ca_name, ca_name, ca_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
-        .add_extension(identifier, critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    own = flaw == "self-signed"
-    leaf = (
-        _builder(name, name if own else ca_name, key, expired=flaw == "expired")
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-            if own
-            else x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier),
-            critical=False,
-        )
-        .add_extension(_names(flaw), critical=False)
-        .sign(key if own else ca_key, hashes.SHA256())
-    )
-    files.ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    files.chain_file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    authority = Authority()
+    files.ca_file.write_bytes(authority.certificate)
+    chain, key = authority.issue(flaw)
+    files.chain_file.write_bytes(chain)
     files.key_file.touch(mode=0o600)
-    files.key_file.write_bytes(
-        key.private_bytes(
+    files.key_file.write_bytes(key)
+    for each in FLAWS:
+        chain, key = authority.issue(each)
+        flawed = files.flawed(each)
+        flawed.touch(mode=0o600)
+        flawed.write_bytes(chain + key)
+    return files
+
+
+class Authority:
+    """Issues certificates for servers, right and flawed ones.
+
+    Attributes:
+        certificate: its own, PEM.
+    """
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name("Simulated Authority")
+        self._identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        own = (
+            _builder(self._name, self._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .add_extension(self._identifier, critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.certificate = own.public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, flaw: Flaw = "") -> tuple[bytes, bytes]:
+        """A certificate and its key, PEM."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        host = "mail.example.net" if flaw == "wrong host" else "localhost"
+        own = flaw == "self-signed"
+        leaf = (
+            _builder(_name(host), _name(host) if own else self._name, key, flaw == "expired")
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(signs_certificates=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+                    x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+                    if own
+                    else self._identifier
+                ),
+                critical=False,
+            )
+            .add_extension(_addresses(host), critical=False)
+            .sign(key if own else self._key, hashes.SHA256())
+        )
+        return leaf.public_bytes(serialization.Encoding.PEM), key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-    )
-    return files
+
+
+def _addresses(host: str) -> x509.SubjectAlternativeName:
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        names += [x509.IPAddress(ip_address(each)) for each in ("127.0.0.1", "::1")]
+    return x509.SubjectAlternativeName(names)
 
 
 def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _names(flaw: Flaw) -> x509.SubjectAlternativeName:
-    if flaw == "wrong host":
-        return x509.SubjectAlternativeName([x509.DNSName("mail.example.net")])
-    return x509.SubjectAlternativeName(
-        [
-            x509.DNSName("localhost"),
-            x509.IPAddress(ip_address("127.0.0.1")),
-            x509.IPAddress(ip_address("::1")),
-        ]
-    )
-
-
 def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
-    *,
-    expired: bool = False,
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, expired: bool = False
 ) -> x509.CertificateBuilder:
-    now = datetime.now(UTC) - (2 * VALID_FOR if expired else timedelta())
+    now = datetime.now(UTC) - (2 * VALID_FOR if expired else timedelta(0))
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

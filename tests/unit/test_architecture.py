@@ -116,16 +116,16 @@ def test_a_service_imports_no_other_service_nor_what_operates_it(service: str) -
         names = imports(path)
         foreign = {name for name in names if name.startswith("services.")}
         assert not {name for name in foreign if name.split(".")[1] != service}, path
-        assert not top(names) & {"cli", "sim", "bench", "fuzz", "tests"}, path
+        assert not top(names) & {"cli", "sim", "bench", "fuzz", "soak", "tests"}, path
 
 
 @pytest.mark.parametrize(
     ("folder", "forbidden"),
     [
-        ("shared", {"services", "cli", "sim", "bench", "fuzz", "tests"}),
-        ("sim", {"services", "shared", "cli", "bench", "fuzz", "tests"}),
-        ("cli", {"bench", "fuzz", "tests"}),
-        ("fuzz", {"cli", "bench", "tests"}),
+        ("shared", {"services", "cli", "sim", "bench", "fuzz", "soak", "tests"}),
+        ("sim", {"services", "shared", "cli", "bench", "fuzz", "soak", "tests"}),
+        ("cli", {"bench", "fuzz", "soak", "tests"}),
+        ("fuzz", {"cli", "bench", "soak", "tests"}),
     ],
 )
 def test_a_folder_imports_nothing_that_stands_on_it(folder: str, forbidden: set[str]) -> None:
