@@ -14,6 +14,7 @@ from pathlib import Path
 from cli.pipeline import forget_environment
 from cli.supervisor import run_until_signalled
 from soak.outage import outage
+from soak.replicas import NotifierRefused
 from soak.report import Report, judge
 from soak.run import Options, running
 
@@ -39,13 +40,17 @@ async def _soak(chosen: argparse.Namespace, folder: Path) -> int:
         kill_every_s=chosen.seconds_between_kills,
         share=chosen.share,
     )
+    report = None
     try:
         async with asyncio.timeout(chosen.give_up_after), running(options, folder, _say) as run:
             await run.write(options.signals)
             await run.drain()
             report = await judge(run)
-    except TimeoutError:
+    except* TimeoutError:
         print(f"VIOLATION: not all was delivered after {chosen.give_up_after:g} s")
+    except* NotifierRefused as refusals:
+        print(f"VIOLATION: a notifier refuses to run: {refusals.exceptions[0]}")
+    if report is None:
         return 1
     return _print(report)
 

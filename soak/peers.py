@@ -126,7 +126,7 @@ class Peers:
                 return
             await asyncio.sleep(0.002)
 
-    def sections(self, replica: int, pace: dict[str, float]) -> dict[str, Any]:
+    def sections(self, replica: int, pace: dict[str, int]) -> dict[str, Any]:
         """The sections ``smtp`` and ``telegram`` of a replica's configuration."""
         box = self.mailbox
         limits = {name: value for name, value in pace.items() if name in Telegram.model_fields}
@@ -147,9 +147,9 @@ class Peers:
 TIMEOUT_S = 5.0
 # The limits of the real Telegram would make this a test of patience.
 PACE = {
-    "messages_per_second": 1000.0,
-    "chat_messages_per_second": 1000.0,
-    "group_messages_per_minute": 60_000.0,
+    "messages_per_second": 1000,
+    "chat_messages_per_second": 1000,
+    "group_messages_per_minute": 1000,
 }
 
 

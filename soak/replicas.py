@@ -169,6 +169,12 @@ class Replicas:
                     [(_, fields)] = found
                     self.in_hand[channel].add(number_of(fields[b"id"].decode()))
 
+    def check(self) -> None:
+        """Raise ``NotifierRefused`` if one refuses its configuration."""
+        for replica, process in self._processes.items():
+            if process.returncode == os.EX_CONFIG:
+                raise NotifierRefused(self._configs[replica].with_suffix(".log").read_text())
+
     async def watch(self) -> None:
         """Sample memory until cancelled."""
         while True:
@@ -187,6 +193,10 @@ def _own_bytes(pid: int) -> int:
             if line.startswith("Anonymous:"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+class NotifierRefused(Exception):
+    """A notifier does not run on the configuration; its words."""
 
 
 async def _ended(process: Process) -> None:

@@ -99,6 +99,7 @@ class Run:
 
     async def on_their_way(self) -> int:
         """Signals that some channel has not settled."""
+        self.replicas.check()
         waiting = 0
         written = len(self.written_ns)
         if not written:
