@@ -112,7 +112,10 @@ def _chat(item: object) -> object:
 
 
 def _host(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|[0-9A-Fa-f:.]{2,45}", text):
+    label = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+    if len(text) > 253 or not re.fullmatch(
+        rf"{label}([.]{label})*[.]?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*", text
+    ):
         raise Wrong("is not a host name", "give the name alone, like smtp.example.com")
     return text
 

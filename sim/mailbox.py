@@ -113,7 +113,7 @@ class Mailbox:
 
     async def __aenter__(self) -> Self:
         if self._directory is not None and self.mode != "plain":
-            certificates = make_certificates(self._directory, self._flaw)
+            certificates = make_certificates(self._directory)
             self.ca_file = certificates.ca_file
             self._context = certificates.server_context()
             self._context.sni_callback = self._show_certificate  # called without SNI too

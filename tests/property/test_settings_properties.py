@@ -55,6 +55,7 @@ SECRETS = st.text(
     min_size=12,
     max_size=40,
 ).map("§{}".format)
+HOSTS = st.from_regex(r"[a-zA-Z0-9_]+(-[a-z0-9]+)?([.][a-z0-9]+){0,2}", fullmatch=True)
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=20)
 ADDRESSES = st.builds("{}@{}.example.org".format, NAMES, NAMES)
 
@@ -77,7 +78,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     fast = draw(st.integers(1, 4999))
     low = draw(st.floats(0, 99.5))
     smtp = {
-        "server": draw(NAMES),
+        "server": draw(HOSTS),
         "port": draw(st.integers(1, 65_535)),
         "user": "me",
         "password": draw(SECRETS),

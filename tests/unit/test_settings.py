@@ -416,6 +416,13 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("smtp to nobody", {"smtp": {**SMTP, "to_email": []}}, "smtp.to_email", "is empty", ""),
     ("smtp port", {"smtp": {**SMTP, "port": 65_536}}, "smtp.port", "out of range", ""),
     (
+        "smtp server with an empty label",
+        {"smtp": {**SMTP, "server": "mail..example.org"}},
+        "smtp.server",
+        "not a host name",
+        "",
+    ),
+    (
         "smtp server url",
         {"smtp": {**SMTP, "server": "smtps://h"}},
         "smtp.server",

@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
-from email.utils import format_datetime
+from email.utils import format_datetime, parseaddr
 
 import aiosmtplib
 
@@ -40,7 +40,12 @@ def message_id(alert_id: str, address: str, from_email: str) -> str:
     """The same for the same alert and recipient, whoever sends it and whenever."""
     atoms = _NOT_ATOM.sub(".", alert_id).strip(".")
     tag = hashlib.sha256(address.encode()).hexdigest()[:12]
-    return f"<{atoms}.{tag}@{from_email.rpartition('@')[2]}>"
+    return f"<{atoms}.{tag}@{bare(from_email).rpartition('@')[2]}>"
+
+
+def bare(from_email: str) -> str:
+    """The address alone of ``Name <me@example.com>``: the name is for the header only."""
+    return parseaddr(from_email)[1]
 
 
 def build_mail(
@@ -99,7 +104,7 @@ class EmailChannel:
         client = await self._connection()
         try:
             _, answered = await client.send_message(
-                mail, sender=self._settings.from_email, recipients=[recipient.address]
+                mail, sender=bare(self._settings.from_email), recipients=[recipient.address]
             )
         except (aiosmtplib.SMTPDataError, aiosmtplib.SMTPRecipientsRefused) as error:
             # The library has reset the dialogue. After 421 it believes in the connection, wrongly.

@@ -173,3 +173,16 @@ async def test_nobody_listens(bench: Bench, mailbox: Mailbox, unused_tcp_port: i
     email = channel(bench, smtp(mailbox, port=unused_tcp_port))
     with pytest.raises(TryAgain, match="cannot be reached"):
         await send(email)
+
+
+async def test_the_name_of_the_sender_is_in_the_header_alone(
+    bench: Bench, mailbox: Mailbox
+) -> None:
+    email = channel(bench, smtp(mailbox, from_email="Börse <scanner@example.com>"))
+    receipt = await send(email)
+    await email.close()
+    [mail] = mailbox.mails
+    assert mail.sender == "scanner@example.com"
+    assert receipt.message_id == mail.message_id
+    assert mail.message_id.endswith("@example.com>")
+    assert mail.message_id.count(">") == 1
