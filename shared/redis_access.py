@@ -114,6 +114,17 @@ def remedy(error: BaseException, url: str) -> str | None:
     return None
 
 
+async def check_version(client: Redis) -> None:
+    """Return if the server is new enough.
+
+    Raises:
+        TooOld: It is not.
+    """
+    version = int(await client.eval(_VERSION_SCRIPT, 0))
+    if (version >> 16, version >> 8 & 0xFF) < OLDEST_VERSION:
+        raise TooOld
+
+
 class Damaged(RedisError):
     """A key was edited so that it cannot be used; says which, and how to undo it."""
 
@@ -318,12 +329,7 @@ class RedisAccess:
     async def ready(self) -> None:
         """Wait until a Redis that is new enough answers."""
 
-        async def check() -> None:
-            version = int(await self.client.eval(_VERSION_SCRIPT, 0))
-            if (version >> 16, version >> 8 & 0xFF) < OLDEST_VERSION:
-                raise TooOld
-
-        await self.patiently(check)
+        await self.patiently(lambda: check_version(self.client))
 
     async def close(self) -> None:
         """Close all connections."""

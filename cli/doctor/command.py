@@ -1,0 +1,73 @@
+"""``doctor`` as a command: which areas there are, and what is printed."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cli.doctor.checks import Check, crash, run_all
+from cli.doctor.report import Finding, document, exit_code, text
+from shared import VERSION
+
+if TYPE_CHECKING:
+    from cli.doctor.installation import Installation
+
+# In the order in which they are shown: what others depend on comes first.
+_ALONE = {"python": "ask_packages"}
+_AREAS = {
+    "configuration": "ask_configuration",
+    "REST": "ask_rest",
+    "WebSocket": "ask_websocket",
+    "Redis": "ask_redis",
+    "email": "ask_mail",
+    "Telegram": "ask_telegram",
+    "disk": "ask_disk",
+    "systemd": "ask_units",
+    "services": "ask_services",
+}
+
+
+def run(config: Path | None, as_json: bool) -> int:
+    """Print what is wrong; 0 if nothing is, 1 if something is, 2 for a wrong configuration."""
+    checks = [Check(name, partial(_ask_alone, module)) for name, module in _ALONE.items()]
+    usable, clean, failure = True, _as_it_is, None
+    try:
+        found = import_module("cli.doctor.installation").installation(config)
+    except Exception as error:  # noqa: BLE001 - told as a finding
+        failure = crash("configuration", error)
+    else:
+        usable, clean = not found.examined.faults, found.clean
+        checks += [Check(name, partial(_ask, module, found)) for name, module in _AREAS.items()]
+    findings = asyncio.run(run_all(checks)) + ([failure] if failure else [])
+    findings = [_cleaned(each, clean) for each in findings]
+    code = exit_code(findings, usable=usable)
+    if as_json:
+        print(json.dumps(document(findings, code, VERSION), indent=2))
+    else:
+        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        print("\n".join(text(findings, colour=colour)))
+    return code
+
+
+async def _ask(module: str, found: "Installation") -> AsyncIterator[Finding]:
+    async for finding in import_module(f"cli.doctor.{module}").ask(found):
+        yield finding
+
+
+async def _ask_alone(module: str) -> AsyncIterator[Finding]:
+    async for finding in import_module(f"cli.doctor.{module}").ask():
+        yield finding
+
+
+def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:
+    return replace(finding, what=clean(finding.what), remedy=clean(finding.remedy))
+
+
+def _as_it_is(line: str) -> str:
+    return line

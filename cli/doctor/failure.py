@@ -1,0 +1,44 @@
+"""What kept a connection from being made, told apart by what a person can do about it."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from cli.doctor.verdicts.exchange import Failure
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The kind of what aiohttp, websockets, ssl or the network raised."""
+    for each in _chain(error):
+        found = _known(each)
+        if found is not None:
+            return found
+    return Failure("other", type(error).__name__)
+
+
+def _known(error: BaseException) -> Failure | None:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Failure("certificate", error.verify_message)
+    if isinstance(error, ssl.SSLError):
+        return Failure("tls", error.reason or "")
+    if isinstance(error, socket.gaierror):
+        return Failure("dns")
+    if isinstance(error, TimeoutError):
+        return Failure("timeout")
+    if "Proxy" in type(error).__name__:
+        return Failure("proxy")
+    if isinstance(error, OSError) and error.strerror:
+        return Failure("network", error.strerror)
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """What caused it, the innermost first: it knows most."""
+    for attribute in ("os_error", "__cause__"):
+        inner = getattr(error, attribute, None)
+        if isinstance(inner, BaseException) and inner is not error:
+            yield from _chain(inner)
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _chain(inner)
+    yield error
