@@ -1,4 +1,4 @@
-"""Asks every REST host of the exchange for its time, and one for the market and, often, its time."""
+"""Asks every REST host of the exchange for its time; one of them often, and for the market."""
 
 import asyncio
 import socket

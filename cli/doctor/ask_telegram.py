@@ -12,7 +12,7 @@ from services.notifier.background import in_background
 from services.notifier.channels.telegram_answers import answer
 from shared.settings import Telegram
 
-_ASK_S = 6.0
+_ASK_S = 4.0
 _CLOSE_S = 0.6  # aiogram always takes 0.25
 _REMEDY = "check telegram.api_url, the network, the firewall and any proxy"
 
@@ -29,9 +29,7 @@ async def ask(found: Installation) -> AsyncIterator[Finding]:
 
 async def _asked(settings: Telegram) -> AsyncIterator[Finding]:
     # Importing the library takes a second, in which the others go on.
-    api: Any = await in_background(
-        lambda: import_module("services.notifier.channels.bot_api")
-    )
+    api: Any = await in_background(lambda: import_module("services.notifier.channels.bot_api"))
     errors = (api.AiogramError, OSError, TypeError, ValueError)
     try:
         bot = api.open_bot(settings.bot_token.get_secret_value(), settings.api_url, _ASK_S)

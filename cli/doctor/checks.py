@@ -8,7 +8,6 @@ import threading
 import traceback
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ class Check:
     """One area: its name, how to look, and what was found."""
 
     name: str
-    look: "Callable[[], AsyncIterator[Finding]]"
+    look: Callable[[], AsyncIterator[Finding]]
     found: list[Finding] = field(default_factory=list)
 
 
@@ -49,20 +48,16 @@ async def run_all(
 
 
 async def _run(check: Check, seconds: float) -> None:
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as limit, aclosing(_closable(check)) as findings:
-            async for finding in findings:
+        async with limit:
+            async for finding in check.look():
                 check.found.append(finding)
     except TimeoutError as error:
         ours = limit.expired()
         check.found.append(_too_late(check.name, seconds) if ours else crash(check.name, error))
     except Exception as error:  # noqa: BLE001 - told as a finding
         check.found.append(crash(check.name, error))
-
-
-async def _closable(check: Check) -> "AsyncIterator[Finding] | Any":
-    async for finding in check.look():
-        yield finding
 
 
 def _too_late(name: str, seconds: float) -> Finding:
@@ -94,9 +89,7 @@ class Unawaited(ThreadPoolExecutor):
     longer than anybody wants to wait.
     """
 
-    def submit(  # type: ignore[override] # the base's is generic
-        self, call: Callable[..., Any], /, *args: Any, **options: Any
-    ) -> "Future[Any]":
+    def submit(self, call: Callable[..., Any], /, *args: Any, **options: Any) -> "Future[Any]":
         """Run ``call`` at once."""
         outcome: Future[Any] = Future()
 

@@ -17,19 +17,20 @@ def failure_of(error: BaseException) -> Failure:
 
 
 def _known(error: BaseException) -> Failure | None:
+    found: Failure | None = None
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Failure("certificate", error.verify_message)
-    if isinstance(error, ssl.SSLError):
-        return Failure("tls", error.reason or "")
-    if isinstance(error, socket.gaierror):
-        return Failure("dns")
-    if isinstance(error, TimeoutError):
-        return Failure("timeout")
-    if "Proxy" in type(error).__name__:
-        return Failure("proxy")
-    if isinstance(error, OSError) and error.strerror:
-        return Failure("network", error.strerror)
-    return None
+        found = Failure("certificate", error.verify_message)
+    elif isinstance(error, ssl.SSLError):
+        found = Failure("tls", error.reason or "")
+    elif isinstance(error, socket.gaierror):
+        found = Failure("dns")
+    elif isinstance(error, TimeoutError):
+        found = Failure("timeout")
+    elif "Proxy" in type(error).__name__:
+        found = Failure("proxy")
+    elif isinstance(error, OSError) and error.strerror:
+        found = Failure("network", error.strerror)
+    return found
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -41,7 +41,7 @@ class Installation:
         if not keys:
             wrong |= {each for each in paths if each.startswith(f"{section}.")}
         if wrong:
-            return f"{sorted(wrong)[0]} is wrong in the configuration"
+            return f"{min(wrong)} is wrong in the configuration"
         if not examined.readable and not any(each in examined.origins for each in named):
             return "the configuration cannot be read"
         return ""

@@ -47,8 +47,8 @@ def fail(check: str, what: str, remedy: str) -> Finding:
 
 
 _REMEDY = re.compile(
-    r": (?=(?:add|ask|check|correct|extend|free|give|install|leave|name|point|raise|set|start|unblock"
-    r"|write)\b)"
+    r": (?=(?:add|ask|check|correct|extend|free|give|install|leave|name|point|raise|set|start"
+    r"|unblock|write)\b)"
 )
 
 

@@ -77,7 +77,9 @@ def secrets(needed: Sequence[Secret], variables: Mapping[str, str]) -> Iterator[
     for each in needed:
         if not each.present or each.example:
             state = "still that of config.example.json" if each.example else "missing"
-            remedy = f"set the environment variable {variables[each.key]}, or {each.key} in the file"
+            remedy = (
+                f"set the environment variable {variables[each.key]}, or {each.key} in the file"
+            )
             yield fail("secrets", f"{each.key} is {state}", remedy)
     there = [f"{each.key} ({each.origin})" for each in needed if each.present and not each.example]
     if there:

@@ -44,11 +44,11 @@ _MEANS: dict[Kind, str] = {
     "limited": "limits or bans this address for a while (HTTP {said})",
     "status": "answers HTTP {said}",
     "foreign": "gives an answer that is not the exchange's",
-    "dns": "has a name that is not found (DNS)",
+    "dns": "there is no such name (DNS)",
     "certificate": "shows a certificate that is not trusted ({said})",
     "tls": "does not agree on TLS ({said})",
     "timeout": "does not answer in time",
-    "proxy": "is not reached through the proxy",
+    "proxy": "cannot be reached through the proxy",
     "network": "cannot be reached ({said})",
     "silent": "accepts the connection and says nothing",
     "other": "cannot be used ({said})",
@@ -100,7 +100,7 @@ def _grouped(failures: Sequence[Tried]) -> Iterator[str]:
             means = _MEANS[each.failure.kind].format(said=each.failure.said)
             reasons.setdefault(means, []).append(each.host)
     for means, names in reasons.items():
-        yield f"{', '.join(names)} {means}"
+        yield f"{', '.join(names)}: {means}"
 
 
 def _remedy(way: Way, failures: Sequence[Tried]) -> str:

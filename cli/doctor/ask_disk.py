@@ -1,0 +1,67 @@
+"""Looks at the folders of logs and data: is there room, can the logs be written?
+
+In threads, since the disk of another machine may not answer.
+"""
+
+import getpass
+import os
+import shlex
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from cli.doctor.installation import Installation
+from cli.doctor.report import Finding, warn
+from cli.doctor.verdicts import machine as verdict
+from services.notifier.background import in_background
+from shared.log import file_of
+
+
+async def ask(found: Installation) -> AsyncIterator[Finding]:
+    """See the module."""
+    if reason := found.unknown("logging", "file"):
+        yield warn("log folder", f"not checked: {reason}", "correct that first")
+    elif found.settings.logging.file:
+        configured = found.settings.logging.file
+        for finding in await in_background(lambda: list(_logs(configured))):
+            yield finding
+    if found.settings.redis.embedded and not found.unknown("redis", "url"):
+        yield await in_background(lambda: _disk("data", found.data))
+
+
+def _logs(configured: str) -> Iterator[Finding]:
+    # The services write beside what is configured, each into a file of its own.
+    pattern = file_of("*", configured)
+    folder, user = pattern.parent.absolute(), getpass.getuser()
+    yield from verdict.writable(str(folder), user, list(_unwritable(folder, configured)))
+    yield _disk("log", folder)
+
+
+def _unwritable(folder: Path, configured: str) -> Iterator[verdict.Unwritable]:
+    there = _existing(folder)
+    try:
+        with tempfile.TemporaryFile(dir=there):  # the only way to know: root, ACLs, read-only disks
+            pass
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        yield verdict.Unwritable(str(there), shlex.quote(str(there)), reason)
+        return
+    path = Path(configured)
+    for file in sorted(folder.glob(f"{path.stem}-*{path.suffix}")):
+        if not os.access(file, os.W_OK):
+            yield verdict.Unwritable(
+                str(file), shlex.quote(str(file)), "it belongs to another user"
+            )
+
+
+def _disk(what: str, folder: Path) -> Finding:
+    there = _existing(folder)
+    seen = os.statvfs(there)
+    files = seen.f_favail if seen.f_files else None
+    return verdict.disk(verdict.Disk(what, str(there), seen.f_bavail * seen.f_frsize, files))
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists: where it would be made."""
+    folder = folder.absolute()
+    return next(each for each in (folder, *folder.parents) if each.is_dir())
