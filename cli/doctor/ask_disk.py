@@ -3,8 +3,8 @@
 In threads, since the disk of another machine may not answer.
 """
 
-import getpass
 import os
+import pwd
 import shlex
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -32,26 +32,40 @@ async def ask(found: Installation) -> AsyncIterator[Finding]:
 def _logs(configured: str) -> Iterator[Finding]:
     # The services write beside what is configured, each into a file of its own.
     pattern = file_of("*", configured)
-    folder, user = pattern.parent.absolute(), getpass.getuser()
-    yield from verdict.writable(str(folder), user, list(_unwritable(folder, configured)))
+    folder = pattern.parent.absolute()
+    yield from verdict.writable(str(folder), _user(), list(_unwritable(folder, configured)))
     yield _disk("log", folder)
 
 
-def _unwritable(folder: Path, configured: str) -> Iterator[verdict.Unwritable]:
-    there = _existing(folder)
+def _user() -> str:
+    """Who we are; variables may tell of somebody else."""
     try:
-        with tempfile.TemporaryFile(dir=there):  # the only way to know: root, ACLs, read-only disks
-            pass
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        yield verdict.Unwritable(str(there), shlex.quote(str(there)), reason)
-        return
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # in a container
+        return str(os.geteuid())
+
+
+def _unwritable(folder: Path, configured: str) -> Iterator[verdict.Unwritable]:
+    for each in (folder, *folder.parents):
+        try:
+            if each.is_dir():
+                # The only way to know: there are root, access lists, disks that are read-only.
+                with tempfile.TemporaryFile(dir=each):
+                    break
+            if each.exists():
+                yield _refused(each, "it is not a folder")
+                return
+        except OSError as error:
+            yield _refused(each, error.strerror or type(error).__name__)
+            return
     path = Path(configured)
     for file in sorted(folder.glob(f"{path.stem}-*{path.suffix}")):
         if not os.access(file, os.W_OK):
-            yield verdict.Unwritable(
-                str(file), shlex.quote(str(file)), "it belongs to another user"
-            )
+            yield _refused(file, "it belongs to another user")
+
+
+def _refused(path: Path, reason: str) -> verdict.Unwritable:
+    return verdict.Unwritable(str(path), shlex.quote(str(path)), reason)
 
 
 def _disk(what: str, folder: Path) -> Finding:
@@ -64,4 +78,4 @@ def _disk(what: str, folder: Path) -> Finding:
 def _existing(folder: Path) -> Path:
     """The folder, or the nearest above it that exists: where it would be made."""
     folder = folder.absolute()
-    return next(each for each in (folder, *folder.parents) if each.is_dir())
+    return next(each for each in (folder, *folder.parents) if os.path.isdir(each))

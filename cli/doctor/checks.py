@@ -18,7 +18,7 @@ EACH_S = 10.0
 # What is still at work then is left behind.
 ALL_S = 12.0
 _LEAVE_S = 1.0
-_ROOT = Path(__file__).parents[2]
+_OURS = str(Path(__file__).parents[1])
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ def _too_late(name: str, seconds: float) -> Finding:
 def crash(name: str, error: BaseException) -> Finding:
     """The line of a check that ended by ``error``, whose words may hold what nobody should see."""
     frames = traceback.extract_tb(error.__traceback__)
-    ours = [each for each in frames if each.filename.startswith(str(_ROOT))] or frames
+    ours = [each for each in frames if each.filename.startswith(_OURS)] or frames
     place = f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""
     kind = type(error).__name__
     if isinstance(error, ImportError) and error.name:

@@ -35,24 +35,28 @@ _AREAS = {
 
 def run(config: Path | None, as_json: bool) -> int:
     """Print what is wrong; 0 if nothing is, 1 if something is, 2 for a wrong configuration."""
-    checks = [Check(name, partial(_ask_alone, module)) for name, module in _ALONE.items()]
-    usable, clean, failure = True, _as_it_is, None
-    try:
-        found = import_module("cli.doctor.installation").installation(config)
-    except Exception as error:  # noqa: BLE001 - told as a finding
-        failure = crash("configuration", error)
-    else:
-        usable, clean = not found.examined.faults, found.clean
-        checks += [Check(name, partial(_ask, module, found)) for name, module in _AREAS.items()]
-    findings = asyncio.run(run_all(checks)) + ([failure] if failure else [])
-    findings = [_cleaned(each, clean) for each in findings]
-    code = exit_code(findings, usable=usable)
+    findings, code = asyncio.run(diagnose(config))
     if as_json:
         print(json.dumps(document(findings, code, VERSION), indent=2))
     else:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print("\n".join(text(findings, colour=colour)))
     return code
+
+
+async def diagnose(config: Path | None) -> tuple[list[Finding], int]:
+    """All findings, free of secrets, and the exit code."""
+    checks = [Check(name, partial(_ask_alone, module)) for name, module in _ALONE.items()]
+    usable, clean, failures = True, _as_it_is, list[Finding]()
+    try:
+        found = import_module("cli.doctor.installation").installation(config)
+    except Exception as error:  # noqa: BLE001 - told as a finding
+        failures.append(crash("configuration", error))
+    else:
+        usable, clean = not found.examined.faults, found.clean
+        checks += [Check(name, partial(_ask, module, found)) for name, module in _AREAS.items()]
+    findings = [_cleaned(each, clean) for each in (*await run_all(checks), *failures)]
+    return findings, exit_code(findings, usable=usable)
 
 
 async def _ask(module: str, found: "Installation") -> AsyncIterator[Finding]:

@@ -4,6 +4,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from aiohttp import ServerDisconnectedError
+
 from cli.doctor.verdicts.exchange import Failure
 
 
@@ -28,8 +30,8 @@ def _known(error: BaseException) -> Failure | None:
         found = Failure("timeout")
     elif "Proxy" in type(error).__name__:
         found = Failure("proxy")
-    elif isinstance(error, OSError) and error.strerror:
-        found = Failure("network", error.strerror)
+    elif isinstance(error, OSError | ServerDisconnectedError):
+        found = Failure("network", getattr(error, "strerror", None) or "the connection was cut")
     return found
 
 
