@@ -60,8 +60,10 @@ def _unwritable(folder: Path, configured: str) -> Iterator[verdict.Unwritable]:
             return
     path = Path(configured)
     for file in sorted(folder.glob(f"{path.stem}-*{path.suffix}")):
-        if not os.access(file, os.W_OK):
-            yield _refused(file, "it belongs to another user")
+        try:
+            os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))
+        except OSError as error:
+            yield _refused(file, error.strerror or type(error).__name__)
 
 
 def _refused(path: Path, reason: str) -> verdict.Unwritable:

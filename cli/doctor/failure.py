@@ -23,7 +23,7 @@ def _known(error: BaseException) -> Failure | None:
     if isinstance(error, ssl.SSLCertVerificationError):
         found = Failure("certificate", error.verify_message)
     elif isinstance(error, ssl.SSLError):
-        found = Failure("tls", error.reason or "")
+        found = Failure("tls", getattr(error, "reason", None) or "no reason given")
     elif isinstance(error, socket.gaierror):
         found = Failure("dns")
     elif isinstance(error, TimeoutError):

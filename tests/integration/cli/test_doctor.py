@@ -678,7 +678,7 @@ async def test_another_user_is_told_what_he_may_not_read_and_write(ill: Patient)
     log.parent.chmod(0o777)
     with as_nobody():
         report = Report(*await diagnose(config))
-    says(report, "log folder", "fail", str(log), "it belongs to another user", "chown")
+    says(report, "log folder", "fail", str(log), "Permission denied", "chown")
 
 
 async def test_ctrl_c_ends_it_without_a_word_too_many(ill: Patient) -> None:
