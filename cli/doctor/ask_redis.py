@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from cli.doctor.installation import Installation
 from cli.doctor.report import Finding, fail, ok, split, warn
@@ -67,7 +67,7 @@ async def _ours() -> Finding:
 
 async def _asked(found: Installation, url: str) -> AsyncIterator[Finding]:
     whose = ", the one that up has started" if found.settings.redis.embedded else ""
-    began_s = time.monotonic()
+    check, began_s = "Redis", time.monotonic()
     try:
         async with asyncio.timeout(ANSWER_S), opened(url) as client:
             await client.ping()
@@ -79,23 +79,24 @@ async def _asked(found: Installation, url: str) -> AsyncIterator[Finding]:
             for server in servers:
                 for finding in judge(server):
                     yield finding
+            check = "Redis writes"
             for _, node in await _nodes(client):
                 await node.eval(_WOULD_WRITE, 0)
             yield ok("Redis writes", "it takes them")
     except (RedisError, OSError) as error:
-        yield refusal(error, url)
+        yield _refusal(check, error, url)
 
 
-def refusal(error: Exception, url: str) -> Finding:
+def _refusal(check: str, error: Exception, url: str) -> Finding:
     """Why Redis cannot be used, with the remedy."""
     words = remedy(error, url)
     if words is None:
         what = f"Redis at {shown_url(url)} refuses what a service needs ({type(error).__name__})"
-        return fail("Redis", what, "see its log")
+        return fail(check, what, "see its log")
     what, advice = split(words)
     if not advice:
         what, _, advice = words.partition(": ")
-    return fail("Redis", what, advice or "see its log")
+    return fail(check, what, advice or "see its log")
 
 
 async def _nodes(client: Redis) -> list[tuple[str, Redis]]:
@@ -111,12 +112,8 @@ async def _told(node: Redis, *command: str) -> Mapping[str, str]:
     """What a command answers, as text; empty where it may not be asked."""
     try:
         answer: Any = await node.execute_command(*command)  # type: ignore[no-untyped-call]
-    except RedisError as error:
-        if remedy(error, "redis://") is None or "refuses a command" in str(
-            remedy(error, "redis://")
-        ):
-            return {}
-        raise
+    except ResponseError:  # an ACL, or a provider who has taken the command away
+        return {}
     return {_text(name): _text(value) for name, value in answer.items()}
 
 

@@ -40,6 +40,12 @@ class Server:
 def judge(server: Server) -> Iterator[Finding]:
     """All that is to be said of a server that answers and is new enough."""
     where = f"{server.name}: " if server.name else ""
+    if not server.info:
+        yield warn(
+            "Redis settings",
+            f"{where}it may not be asked for its settings (INFO is refused)",
+            "make sure that it has appendonly yes and maxmemory-policy noeviction",
+        )
     for finding in (_role(server), _persistence(server), _eviction(server), _memory(server)):
         if finding is not None:
             yield Finding(finding.level, finding.check, where + finding.what, finding.remedy)

@@ -212,7 +212,9 @@ def test_a_fit_server_is_told_to_be_fit() -> None:
 
 
 def test_what_a_server_does_not_tell_is_not_judged() -> None:
-    assert list(redis.judge(redis.Server("", {}, {}))) == []
+    [found] = redis.judge(redis.Server("", {}, {}))
+    assert (found.level, found.check) == ("warn", "Redis settings")
+    assert "noeviction" in found.remedy
 
 
 def test_of_several_nodes_each_has_its_name() -> None:
