@@ -1,15 +1,20 @@
 """Sentinel and Cluster as the services see them: scripts, reads, groups, and what breaks."""
 
 import asyncio
+import json
 import logging
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from pydantic import SecretStr
 
+from cli.doctor import ask_redis
+from cli.doctor.installation import installation
+from cli.doctor.report import Finding, ok
 from cli.status_command import answered, gather
 from services.notifier.channels import Recipient, recipient
 from services.notifier.inbox import Inbox
@@ -19,7 +24,7 @@ from shared.event import Trouble, read_event
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
-from shared.redis_cluster import TwoSlots, slot_of
+from shared.redis_cluster import ClusterClient, TwoSlots, slot_of
 from shared.roll_call import RollCall
 from shared.settings import Health, Settings, Streams
 from shared.settings import Redis as RedisSettings
@@ -258,6 +263,35 @@ async def test_one_step_touches_one_slot(cluster: Cluster) -> None:
             pipe.set("b", "2")
             pipe.get("a")
             assert await pipe.execute() == [True, True, b"1"]
+
+
+async def doctored(url: str, folder: Path) -> list[Finding]:
+    """What the doctor says of Redis."""
+    config = folder / "config.json"
+    config.write_text(json.dumps({"redis": {"url": url}}))
+    return [each async for each in ask_redis.ask(installation(config))]
+
+
+async def test_the_doctor_looks_at_every_node_that_is_written_to(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    found = await doctored(cluster.url, tmp_path)
+    assert [each for each in found if each.level == "fail"] == []
+    named = {each.what.partition(": ")[0] for each in found if each.check == "Redis eviction"}
+    async with access_to(cluster.url) as access:
+        assert isinstance(access.client, ClusterClient)
+        owners = await access.client.primaries()
+    assert named == {f"{host}:{port}" for host, port in owners}
+    assert found[-1] == ok("Redis writes", "it takes them")
+
+
+async def test_the_doctor_looks_at_the_primary_that_sentinels_name(
+    sentinels: Sentinels, tmp_path: Path
+) -> None:
+    found = await doctored(sentinels.url, tmp_path)
+    assert [each for each in found if each.level == "fail"] == []
+    assert found[0].what.partition(" answers at ")[2].startswith("redis+sentinel://127.0.0.1:")
+    assert found[-1] == ok("Redis writes", "it takes them")
 
 
 async def test_an_owner_that_dies_is_waited_for_and_told_once(
