@@ -1,9 +1,9 @@
 """Looks at the configuration: found, right, private, with all its secrets."""
 
-import os
 import shlex
 import stat
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 from cli.doctor.installation import Installation
 from cli.doctor.report import Finding
@@ -35,10 +35,20 @@ def _file(found: Installation) -> verdict.File | None:
     if path is None:
         return None
     try:
-        mode = stat.S_IMODE(os.stat(path).st_mode)
+        mode = _effective_mode(path)
     except OSError:
         mode = None
     return verdict.File(str(path), shlex.quote(str(path)), mode, found.examined.in_file)
+
+
+def _effective_mode(path: Path) -> int:
+    real = path.resolve(strict=True)
+    mode = stat.S_IMODE(real.stat().st_mode)
+    for folder in real.parents:
+        passable = folder.stat().st_mode
+        if not passable & stat.S_IXOTH:
+            mode &= ~(stat.S_IRWXO if passable & stat.S_IXGRP else stat.S_IRWXO | stat.S_IRWXG)
+    return mode
 
 
 def _faults(found: Installation) -> Iterator[verdict.Fault]:

@@ -9,12 +9,15 @@ import shlex
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Literal
 
 from cli.doctor.installation import Installation
 from cli.doctor.report import Finding, warn
 from cli.doctor.verdicts import machine as verdict
 from services.notifier.background import in_background
 from shared.log import file_of
+
+Kind = Literal["absent", "folder", "file", "obstacle"]
 
 
 async def ask(found: Installation) -> AsyncIterator[Finding]:
@@ -53,21 +56,22 @@ def _unwritable(folder: Path, configured: str) -> Iterator[verdict.Unwritable]:
                 with tempfile.TemporaryFile(dir=each):
                     break
             if each.exists():
-                yield _refused(each, "it is not a folder")
+                yield _refused("obstacle", each, "it is not a folder")
                 return
         except OSError as error:
-            yield _refused(each, error.strerror or type(error).__name__)
+            kind: Kind = "folder" if each == folder else "absent"
+            yield _refused(kind, folder, error.strerror or type(error).__name__)
             return
     path = Path(configured)
     for file in sorted(folder.glob(f"{path.stem}-*{path.suffix}")):
         try:
             os.close(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))
         except OSError as error:
-            yield _refused(file, error.strerror or type(error).__name__)
+            yield _refused("file", file, error.strerror or type(error).__name__)
 
 
-def _refused(path: Path, reason: str) -> verdict.Unwritable:
-    return verdict.Unwritable(str(path), shlex.quote(str(path)), reason)
+def _refused(kind: Kind, path: Path, reason: str) -> verdict.Unwritable:
+    return verdict.Unwritable(kind, str(path), shlex.quote(str(path)), reason)
 
 
 def _disk(what: str, folder: Path) -> Finding:

@@ -1,6 +1,7 @@
 """Looks at Python and its packages. Imports nothing but the standard library."""
 
 import platform
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
@@ -22,7 +23,9 @@ async def ask() -> AsyncIterator[Finding]:
         return  # an image may come without it
     locked = list(verdict.read_lock(text))
     installed = {each.name: found for each in locked if (found := _version(each.name))}
-    for finding in verdict.packages(locked, installed, sys.prefix):
+    stamp = Path(sys.prefix, ".ready-run")
+    built = shlex.quote(str(stamp)) if stamp.exists() else ""
+    for finding in verdict.packages(locked, installed, stamp=built):
         yield finding
 
 

@@ -39,7 +39,8 @@ class File:
 
     Attributes:
         shown: The path as a shell takes it.
-        mode: Permission bits; None where they are not known.
+        mode: Permission bits, without those that private folders above it make void; None where
+            they are not known.
     """
 
     path: str
@@ -62,12 +63,11 @@ def permissions(file: File) -> Iterator[Finding]:
     if file.mode is None or not file.in_file:
         return
     held = " and ".join(file.in_file)
+    who = "other users" if file.mode & 0o007 else "other users of its group"
+    what = f"{file.path} holds {held}, and {who} can read it (mode {file.mode:03o})"
     if file.mode & 0o077:
-        yield fail(
-            "permissions",
-            f"{file.path} holds {held}, and other users can read it (mode {file.mode:03o})",
-            f"type: chmod 600 {file.shown}",
-        )
+        level = fail if file.mode & 0o007 else warn
+        yield level("permissions", what, f"type: chmod 600 {file.shown}")
     else:
         yield ok("permissions", f"only its owner can read {file.path}, which holds {held}")
 

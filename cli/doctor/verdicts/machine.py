@@ -3,12 +3,18 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cli.doctor.report import Finding, fail, ok, warn
 
 GB, MB = 1024**3, 1024**2
 LEAST_PYTHON, MOST_PYTHON = (3, 11), (3, 14)
-_REBUILD = "rm -r {prefix} and run ./btc-scanner again: it builds the environment anew"
+# The stamp of the launcher; without it, it builds the environment anew.
+_REBUILD = "rm {stamp}; then ./btc-scanner builds the environment anew"
+_INSTALL = (
+    "start it by ./btc-scanner, which builds an environment of its own; install an image or a system"
+    " installation again"
+)
 _LOCKED = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(;?)")
 _SHOWN = 5
 
@@ -46,16 +52,22 @@ def read_lock(text: str) -> Iterator[Locked]:
 
 
 def packages(
-    locked: Sequence[Locked], installed: Mapping[str, str], prefix: str
+    locked: Sequence[Locked], installed: Mapping[str, str], *, stamp: str
 ) -> Iterator[Finding]:
-    """Whether they are there; ``installed`` has the version of each that is."""
+    """Whether they are there.
+
+    Args:
+        locked: What should be.
+        installed: The version of each that is.
+        stamp: A file that shows that ./btc-scanner has built this environment; else empty.
+    """
     missing = [e.name for e in locked if e.name not in installed and not e.conditional]
     other = [
         f"{each.name} {installed[each.name]} instead of {' or '.join(each.versions)}"
         for each in locked
         if each.name in installed and installed[each.name] not in each.versions
     ]
-    remedy = _REBUILD.format(prefix=prefix)
+    remedy = _REBUILD.format(stamp=stamp) if stamp else _INSTALL
     if missing:
         yield fail("packages", f"missing: {_some(missing)}", remedy)
     if other:
@@ -100,20 +112,39 @@ def disk(seen: Disk) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Unwritable:
-    """A folder or file that cannot be written, and how a shell takes its name."""
+    """What keeps logs from being written.
 
+    Attributes:
+        kind: ``absent``: the folder is not there and cannot be made; ``folder``: it is there;
+            ``file``: one of the log files; ``obstacle``: something else has its name.
+        path: Of that.
+        shown: As a shell takes it.
+    """
+
+    kind: Literal["absent", "folder", "file", "obstacle"]
     path: str
     shown: str
     reason: str
 
 
+# Never a folder's owner: it may be one that others need, like /var/log.
+_LET_WRITE = {
+    "absent": "sudo install -d -o {user} {shown}",
+    "folder": "let {user} write there (see ls -ld {shown})",
+    "file": "sudo chown {user} {shown}",
+    "obstacle": "move {shown} away",
+}
+
+
 def writable(folder: str, user: str, faults: Sequence[Unwritable]) -> Iterator[Finding]:
     """Whether ``user`` can log there."""
     for each in faults:
+        remedy = _LET_WRITE[each.kind].format(user=user, shown=each.shown)
         yield fail(
             "log folder",
-            f"{each.path} cannot be written by {user}: {each.reason}",
-            f"type: sudo chown -R {user} {each.shown}, or change logging.file",
+            f"{each.path} cannot be {'made' if each.kind == 'absent' else 'written'} by {user}:"
+            f" {each.reason}",
+            f"{remedy}, or set logging.file to another folder",
         )
     if not faults:
         yield ok("log folder", f"{folder} can be written by {user}")

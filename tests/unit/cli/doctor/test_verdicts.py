@@ -258,9 +258,14 @@ def test_a_lock_tells_names_versions_and_conditions() -> None:
     ],
 )
 def test_packages_are_compared_with_the_lock(installed: dict[str, str], levels: list[str]) -> None:
-    found = list(machine.packages(list(machine.read_lock(LOCK)), installed, "/v"))
-    assert [each.level for each in found] == levels
-    assert all("rm -r /v" in each.remedy for each in found if each.level != "ok")
+    locked = list(machine.read_lock(LOCK))
+    for stamp, remedy in (
+        ("/v/.ready-run", "rm /v/.ready-run; then"),
+        ("", "start it by ./btc-scanner"),
+    ):
+        found = list(machine.packages(locked, installed, stamp=stamp))
+        assert [each.level for each in found] == levels
+        assert all(remedy in each.remedy for each in found if each.level != "ok")
 
 
 @pytest.mark.parametrize(
@@ -279,6 +284,25 @@ def test_a_python_is_supported_or_not(version: tuple[int, int], level: str) -> N
 )  # fmt: skip
 def test_a_disk_needs_room_for_bytes_and_files(free: int, files: int | None, level: str) -> None:
     assert machine.disk(machine.Disk("log", "/var/log", free, files)).level == level
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("absent", "sudo install -d -o me '/a b'"), ("folder", "let me write there"),
+        ("file", "sudo chown me '/a b'"), ("obstacle", "move '/a b' away"),
+    ],
+)  # fmt: skip
+def test_what_keeps_logs_from_being_written_has_its_own_remedy(kind: str, remedy: str) -> None:
+    fault = machine.Unwritable(kind, "/a b", "'/a b'", "Permission denied")  # type: ignore[arg-type]
+    [found] = machine.writable("/a b", "me", [fault])
+    assert found.level == "fail"
+    assert (
+        found.remedy
+        == f"{found.remedy.partition(', or')[0]}, or set logging.file to another folder"
+    )
+    assert remedy in found.remedy
+    assert "-R" not in found.remedy
 
 
 UNITS = """\
@@ -328,7 +352,7 @@ def test_units_are_read_and_judged() -> None:
 @pytest.mark.parametrize(
     ("mode", "in_file", "levels"),
     [
-        (0o600, ("smtp.password",), ["ok"]), (0o640, ("smtp.password",), ["fail"]),
+        (0o600, ("smtp.password",), ["ok"]), (0o640, ("smtp.password",), ["warn"]),
         (0o604, ("smtp.password",), ["fail"]), (0o644, (), []), (None, ("smtp.password",), []),
     ],
 )  # fmt: skip
