@@ -12,8 +12,8 @@ LEAST_PYTHON, MOST_PYTHON = (3, 11), (3, 14)
 # The stamp of the launcher; without it, it builds the environment anew.
 _REBUILD = "rm {stamp}; then ./btc-scanner builds the environment anew"
 _INSTALL = (
-    "start it by ./btc-scanner, which builds an environment of its own; install an image or a system"
-    " installation again"
+    "start it by ./btc-scanner, which builds an environment of its own; an image or a system"
+    " installation: install it again"
 )
 _LOCKED = re.compile(r"([A-Za-z0-9._-]+)==([^\s;\\]+)\s*(;?)")
 _SHOWN = 5
