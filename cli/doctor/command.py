@@ -33,6 +33,10 @@ _AREAS = {
 }
 
 
+# As the log has it.
+_MASK = "********"
+
+
 def run(config: Path | None, as_json: bool) -> int:
     """Print what is wrong; 0 if nothing is, 1 if something is, 2 for a wrong configuration."""
     findings, code = asyncio.run(diagnose(config))
@@ -47,15 +51,16 @@ def run(config: Path | None, as_json: bool) -> int:
 async def diagnose(config: Path | None) -> tuple[list[Finding], int]:
     """All findings, free of secrets, and the exit code."""
     checks = [Check(name, partial(_ask_alone, module)) for name, module in _ALONE.items()]
-    usable, clean, failures = True, _as_it_is, list[Finding]()
+    usable, failures = True, list[Finding]()
+    clean: Callable[[Finding], Finding] = _as_it_is
     try:
         found = import_module("cli.doctor.installation").installation(config)
     except Exception as error:  # noqa: BLE001 - told as a finding
         failures.append(crash("configuration", error))
     else:
-        usable, clean = not found.examined.faults, found.clean
+        usable, clean = not found.examined.faults, partial(_cleaned, found.clean)
         checks += [Check(name, partial(_ask, module, found)) for name, module in _AREAS.items()]
-    findings = [_cleaned(each, clean) for each in (*await run_all(checks), *failures)]
+    findings = [clean(each) for each in (*await run_all(checks), *failures)]
     return findings, exit_code(findings, usable=usable)
 
 
@@ -69,9 +74,11 @@ async def _ask_alone(module: str) -> AsyncIterator[Finding]:
         yield finding
 
 
-def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:
-    return replace(finding, what=clean(finding.what), remedy=clean(finding.remedy))
+def _cleaned(clean: Callable[[str], str], finding: Finding) -> Finding:
+    # What only shows the form of a URL looks like one with a password.
+    remedy = clean(finding.remedy).replace(f"USER:{_MASK}@HOST", "USER:PASSWORD@HOST")
+    return replace(finding, what=clean(finding.what), remedy=remedy)
 
 
-def _as_it_is(line: str) -> str:
-    return line
+def _as_it_is(finding: Finding) -> Finding:
+    return finding

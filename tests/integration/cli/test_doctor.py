@@ -356,7 +356,7 @@ async def test_a_redis_that_is_a_replica(ill: Patient, own_redis: Redis) -> None
 async def test_a_redis_that_wants_a_password(ill: Patient, own_redis: Redis) -> None:
     await own_redis.config_set("requirepass", REDIS_PASSWORD)
     report = await ill.doctor()
-    says(report, "Redis", "fail", "wants a password", "set redis.url")
+    says(report, "Redis", "fail", "wants a password", "redis.url (redis://USER:PASSWORD@HOST:PORT")
     says(report, "services", "warn", "Redis could not be asked")
     url = ill.sections["redis"]["url"]
     ill.set("redis", url=url.replace("redis://", f"redis://:{REDIS_PASSWORD}@"))
