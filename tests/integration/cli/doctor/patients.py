@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -30,6 +34,7 @@ REDIS_PASSWORD = "pa55w0rd-of-redis"
 SECRETS = (TOKEN, PASSWORD, REDIS_PASSWORD)
 CHAT = 4242
 HOUR_MS = 3_600_000
+ROOT = Path(__file__).parents[4]
 
 
 def now_ms() -> int:
@@ -171,3 +176,31 @@ async def patient(folder: Path, redis_url: str, candles: Candles) -> AsyncIterat
         for service in SERVICES:
             await made.beat(service)
         yield made
+
+
+def only(report: Report, check: str, level: str, *words: str) -> None:
+    """This is all that is wrong, and the line says this."""
+    assert {each.check for each in report.not_ok} == {check}, report.not_ok
+    says(report, check, level, *words)
+
+
+def says(report: Report, check: str, level: str, *words: str) -> None:
+    found = [each for each in report.of(check) if each.level == level]
+    assert found, report.findings
+    text = " ".join(f"{each.what} -> {each.remedy}" for each in found)
+    assert not [word for word in words if word not in text], text
+
+
+def let_others_pass(folder: Path) -> None:
+    """pytest's folders are private."""
+    for each in (folder, *folder.parents):
+        if each.is_relative_to(tempfile.gettempdir()):
+            each.chmod(each.stat().st_mode | 0o055)
+
+
+def run_doctor(config: Path, *options: str, **how: object) -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+        [sys.executable, "-P", "-m", "cli", "doctor", "--config", str(config), *options],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how,
+    )  # fmt: skip
