@@ -85,58 +85,6 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     return settings
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """A configuration as far as it can be used, for whoever tells what is wrong with it.
-
-    Attributes:
-        settings: With the defaults in place of what has a fault.
-        readable: Whether there is either no file, or one whose content could be judged.
-        in_file: The secrets that stand in the file itself, as ``section.key``.
-        origins: Where each value came from that is not from the file, by ``section.key``.
-    """
-
-    path: Path | None
-    settings: Settings
-    faults: tuple[Fault, ...] = ()
-    readable: bool = True
-    in_file: tuple[str, ...] = ()
-    origins: Mapping[str, str] = field(default_factory=dict)
-
-
-def examine(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Examined:
-    """What ``load_settings`` would load, or everything that keeps it from that; never raises."""
-    environ = os.environ if environ is None else environ
-    path, draft, faults, readable = None, _Draft(), tuple[Fault, ...](), False
-    try:
-        path = find_config(config, environ)
-        readable = True
-        load_settings(path, environ)
-    except ConfigError as error:
-        faults = error.faults
-    if path:
-        draft.values, found = _read_json(path)
-        readable = all(fault.path for fault in found)
-    in_file = tuple(_secrets_in(draft.values))
-    draft.add_secrets(environ)
-    draft.add_variables(environ)
-    draft.drop_half_sections()
-    models = {name: draft.judge_section(name, section) for name, section in _SECTIONS.items()}
-    settings = Settings.model_construct(**cast("dict[str, Any]", models))
-    return Examined(path, settings, faults, readable, in_file, draft.origins)
-
-
-def _secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
-    for name, key in (*SECRET_NAMES.values(), ("redis", "url")):
-        section = values.get(name)
-        text = section.get(key) if isinstance(section, dict) else None
-        if not isinstance(text, str) or not text or key == "chat_id":
-            continue
-        login, at, _ = text.partition("@")
-        if key != "url" or (at and ":" in login.partition("//")[2]) or "password=" in text:
-            yield f"{name}.{key}"
-
-
 def _read_json(path: Path) -> tuple[dict[str, Any], list[Fault]]:
     """The object in the file; faults with an empty path mean that there is none to use."""
     text = _read_text(path)
@@ -351,3 +299,55 @@ def _decode(section: str, key: str, text: str) -> object:
         return json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A configuration as far as it can be used, for whoever tells what is wrong with it.
+
+    Attributes:
+        settings: With the defaults in place of what has a fault.
+        readable: Whether there is either no file, or one whose content could be judged.
+        in_file: The secrets that stand in the file itself, as ``section.key``.
+        origins: Where each value came from that is not from the file, by ``section.key``.
+    """
+
+    path: Path | None
+    settings: Settings
+    faults: tuple[Fault, ...] = ()
+    readable: bool = True
+    in_file: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def examine(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Examined:
+    """What ``load_settings`` would load, or everything that keeps it from that; never raises."""
+    environ = os.environ if environ is None else environ
+    path, draft, faults, readable = None, _Draft(), tuple[Fault, ...](), False
+    try:
+        path = find_config(config, environ)
+        readable = True
+        load_settings(path, environ)
+    except ConfigError as error:
+        faults = error.faults
+    if path:
+        draft.values, found = _read_json(path)
+        readable = all(fault.path for fault in found)
+    in_file = tuple(_secrets_in(draft.values))
+    draft.add_secrets(environ)
+    draft.add_variables(environ)
+    draft.drop_half_sections()
+    models = {name: draft.judge_section(name, section) for name, section in _SECTIONS.items()}
+    settings = Settings.model_construct(**cast("dict[str, Any]", models))
+    return Examined(path, settings, faults, readable, in_file, draft.origins)
+
+
+def _secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, key in (*SECRET_NAMES.values(), ("redis", "url")):
+        section = values.get(name)
+        text = section.get(key) if isinstance(section, dict) else None
+        if not isinstance(text, str) or not text or key == "chat_id":
+            continue
+        login, at, _ = text.partition("@")
+        if key != "url" or (at and ":" in login.partition("//")[2]) or "password=" in text:
+            yield f"{name}.{key}"

@@ -114,17 +114,6 @@ def remedy(error: BaseException, url: str) -> str | None:
     return None
 
 
-async def check_version(client: Redis) -> None:
-    """Return if the server is new enough.
-
-    Raises:
-        TooOld: It is not.
-    """
-    version = int(await client.eval(_VERSION_SCRIPT, 0))
-    if (version >> 16, version >> 8 & 0xFF) < OLDEST_VERSION:
-        raise TooOld
-
-
 class Damaged(RedisError):
     """A key was edited so that it cannot be used; says which, and how to undo it."""
 
@@ -161,6 +150,17 @@ def backoff(first_s: float = 0.05, cap_s: float = 2.0) -> Iterator[float]:
 def flat(mapping: Mapping[str, str]) -> list[str]:
     """Field, value, field, value, ... as HSET takes them."""
     return [text for pair in mapping.items() for text in pair]
+
+
+async def check_version(client: Redis) -> None:
+    """Return if the server is new enough.
+
+    Raises:
+        TooOld: It is not.
+    """
+    version = int(await client.eval(_VERSION_SCRIPT, 0))
+    if (version >> 16, version >> 8 & 0xFF) < OLDEST_VERSION:
+        raise TooOld
 
 
 class Script:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from cli.doctor.ask_redis import ANSWER_S, opened
 from cli.doctor.installation import Installation
@@ -28,6 +28,9 @@ async def ask(found: Installation) -> AsyncIterator[Finding]:
             beats = await _beats(client)
             troubles = _texts(await _told(client.hgetall(keys.TROUBLES)))
             channels = [await _channel(client, name) for name in found.settings.channels]
+    except NoPermissionError as error:
+        yield warn("services", f"not looked at: Redis says {error}", "extend the user's ACL")
+        return
     except (RedisError, OSError):
         yield warn("services", "not looked at: Redis could not be asked", "see Redis above")
         return
@@ -60,10 +63,8 @@ async def _told(question: Any) -> Any:
     """The answer, None where a key was edited or may not be read: others tell of that."""
     try:
         return await question
-    except RedisError as error:
-        if str(error).startswith(("WRONGTYPE", "NOPERM")):
-            return None
-        raise
+    except ResponseError:
+        return None
 
 
 def _texts(fields: Mapping[bytes, bytes] | None) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+OURS = {"cli", "services", "shared"}
 
 # These decide; adapters talk. They see no server, no clock, no log and no environment.
 PURE = [
@@ -67,7 +68,6 @@ STANDARD = {
     "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "ipaddress",
     "itertools", "math", "re", "statistics", "typing", "urllib",
 }  # fmt: skip
-OURS = {"cli", "services", "shared"}
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/__init__.py"))
 
 

@@ -161,6 +161,30 @@ class EmailChannel:
             raise
         return client
 
+    def _trust(self) -> ssl.SSLContext:
+        if self._tls is None:
+            try:
+                self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
+            except OSError as error:
+                raise Broken(
+                    "smtp ca_file",
+                    f"smtp.ca_file {self._settings.ca_file} cannot be used"
+                    f" ({error.strerror or type(error).__name__}): it must be a PEM file",
+                ) from None
+        return self._tls
+
+    async def close(self) -> None:
+        """Say goodbye to the server, if it listens."""
+        while self._idle:
+            client, _ = self._idle.pop()
+            try:
+                async with asyncio.timeout(_QUIT_TIMEOUT_S):
+                    await client.quit()
+            except (aiosmtplib.SMTPException, OSError):
+                pass
+            finally:
+                client.close()
+
     async def rehearse(self) -> list[Undelivered | None]:
         """Do all of a delivery but the mail: log in, name sender and recipients, take that back.
 
@@ -190,27 +214,3 @@ class EmailChannel:
         except aiosmtplib.SMTPRecipientRefused as error:
             return answer(error, self._server)
         return None
-
-    def _trust(self) -> ssl.SSLContext:
-        if self._tls is None:
-            try:
-                self._tls = ssl.create_default_context(cafile=self._settings.ca_file)
-            except OSError as error:
-                raise Broken(
-                    "smtp ca_file",
-                    f"smtp.ca_file {self._settings.ca_file} cannot be used"
-                    f" ({error.strerror or type(error).__name__}): it must be a PEM file",
-                ) from None
-        return self._tls
-
-    async def close(self) -> None:
-        """Say goodbye to the server, if it listens."""
-        while self._idle:
-            client, _ = self._idle.pop()
-            try:
-                async with asyncio.timeout(_QUIT_TIMEOUT_S):
-                    await client.quit()
-            except (aiosmtplib.SMTPException, OSError):
-                pass
-            finally:
-                client.close()

@@ -74,6 +74,9 @@ async def test_a_redis_user_who_may_not_ask_for_settings(ill: Patient, own_redis
     ill.set("redis", url=url.replace("redis://", f"redis://scanner:{REDIS_PASSWORD}@"))
     report = await ill.doctor()
     only(report, "Redis settings", "warn", "INFO is refused", "appendonly yes")
+    await own_redis.execute_command(*rule, "+info", "-scan")  # type: ignore[no-untyped-call]
+    report = await ill.doctor()
+    only(report, "services", "warn", "not looked at", "'scan'", "extend the user's ACL")
     await own_redis.execute_command(*rule, "-eval")  # type: ignore[no-untyped-call]
     report = await ill.doctor()
     only(report, "Redis", "fail", "refuses a command", "extend the user's ACL")
