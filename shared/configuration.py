@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from shared import config_errors as errors
 from shared.config_errors import ConfigError, Fault
@@ -343,11 +343,17 @@ def examine(config: Path | None = None, environ: Mapping[str, str] | None = None
 
 
 def _secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
-    for name, key in (*SECRET_NAMES.values(), ("redis", "url")):
-        section = values.get(name)
-        text = section.get(key) if isinstance(section, dict) else None
-        if not isinstance(text, str) or not text or key == "chat_id":
-            continue
-        login, at, _ = text.partition("@")
-        if key != "url" or (at and ":" in login.partition("//")[2]) or "password=" in text:
-            yield f"{name}.{key}"
+    for name, section in _SECTIONS.items():
+        given = values.get(name)
+        for key, info in section.model_fields.items():
+            text = given.get(key) if isinstance(given, dict) else None
+            if info.annotation is SecretStr and isinstance(text, str) and _is_secret(text):
+                yield f"{name}.{key}"
+
+
+def _is_secret(text: str) -> bool:
+    """Whether the value of a secret key says anything: a URL of Redis may hold no password."""
+    if not text.startswith(("redis", "unix:")) or "://" not in text:
+        return bool(text.strip())
+    login, at, _ = text.partition("@")
+    return bool(at and ":" in login.partition("//")[2]) or "password=" in text

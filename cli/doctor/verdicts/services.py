@@ -78,7 +78,7 @@ def channels(seen: Sequence[Channel], troubles: Mapping[str, str]) -> Iterator[F
             yield warn(f"{each.name} sent", what, "wait: it goes on by itself")
         if each.dead:
             what = f"{each.dead} alert(s) could not be delivered: dead letters"
-            remedy = f"redis-cli XREVRANGE 'dead:{{signals}}:{each.name}' + - COUNT 5 shows why"
+            remedy = f"./btc-scanner dead list {each.name} says why; replay or drop them"
             yield warn(f"{each.name} dead", what, remedy)
 
 

@@ -122,7 +122,7 @@ async def test_a_channel_that_is_broken(ill: Patient) -> None:
 async def test_dead_letters(ill: Patient) -> None:
     await ill.redis.xadd(keys.dead("telegram"), {"sentence": "gone"})
     report = await ill.doctor()
-    only(report, "telegram dead", "warn", "1 alert(s) could not be delivered", "dead:{signals}")
+    only(report, "telegram dead", "warn", "1 alert(s) could not be delivered", "dead list telegram")
 
 
 async def test_a_trouble_that_stands(ill: Patient) -> None:
