@@ -13,13 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from shared import config_errors as errors
 from shared.config_errors import ConfigError, Fault
 from shared.settings import Clash, Section, Settings, Smtp, clashes
 
-__all__ = ["ConfigError", "find_config", "load_settings"]
+__all__ = ["ConfigError", "Examined", "examine", "find_config", "load_settings"]
 
 PREFIX = "BTC_SCANNER__"
 CONFIG_VARIABLE = "BTC_SCANNER_CONFIG"
@@ -299,3 +299,61 @@ def _decode(section: str, key: str, text: str) -> object:
         return json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A configuration as far as it can be used, for whoever tells what is wrong with it.
+
+    Attributes:
+        settings: With the defaults in place of what has a fault.
+        readable: Whether there is either no file, or one whose content could be judged.
+        in_file: The secrets that stand in the file itself, as ``section.key``.
+        origins: Where each value came from that is not from the file, by ``section.key``.
+    """
+
+    path: Path | None
+    settings: Settings
+    faults: tuple[Fault, ...] = ()
+    readable: bool = True
+    in_file: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
+
+
+def examine(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Examined:
+    """What ``load_settings`` would load, or everything that keeps it from that; never raises."""
+    environ = os.environ if environ is None else environ
+    path, draft, faults, readable = None, _Draft(), tuple[Fault, ...](), False
+    try:
+        path = find_config(config, environ)
+        readable = True
+        load_settings(path, environ)
+    except ConfigError as error:
+        faults = error.faults
+    if path:
+        draft.values, found = _read_json(path)
+        readable = all(fault.path for fault in found)
+    in_file = tuple(_secrets_in(draft.values))
+    draft.add_secrets(environ)
+    draft.add_variables(environ)
+    draft.drop_half_sections()
+    models = {name: draft.judge_section(name, section) for name, section in _SECTIONS.items()}
+    settings = Settings.model_construct(**cast("dict[str, Any]", models))
+    return Examined(path, settings, faults, readable, in_file, draft.origins)
+
+
+def _secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
+    for name, section in _SECTIONS.items():
+        given = values.get(name)
+        for key, info in section.model_fields.items():
+            text = given.get(key) if isinstance(given, dict) else None
+            if info.annotation is SecretStr and isinstance(text, str) and _is_secret(text):
+                yield f"{name}.{key}"
+
+
+def _is_secret(text: str) -> bool:
+    """Whether the value of a secret key says anything: a URL of Redis may hold no password."""
+    if not text.startswith(("redis", "unix:")) or "://" not in text:
+        return bool(text.strip())
+    login, at, _ = text.partition("@")
+    return bool(at and ":" in login.partition("//")[2]) or "password=" in text

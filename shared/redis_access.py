@@ -152,6 +152,17 @@ def flat(mapping: Mapping[str, str]) -> list[str]:
     return [text for pair in mapping.items() for text in pair]
 
 
+async def check_version(client: Redis) -> None:
+    """Return if the server is new enough.
+
+    Raises:
+        TooOld: It is not.
+    """
+    version = int(await client.eval(_VERSION_SCRIPT, 0))
+    if (version >> 16, version >> 8 & 0xFF) < OLDEST_VERSION:
+        raise TooOld
+
+
 class Script:
     """A Lua script that the server learns when it does not know it: after a restart, a failover."""
 
@@ -318,12 +329,7 @@ class RedisAccess:
     async def ready(self) -> None:
         """Wait until a Redis that is new enough answers."""
 
-        async def check() -> None:
-            version = int(await self.client.eval(_VERSION_SCRIPT, 0))
-            if (version >> 16, version >> 8 & 0xFF) < OLDEST_VERSION:
-                raise TooOld
-
-        await self.patiently(check)
+        await self.patiently(lambda: check_version(self.client))
 
     async def close(self) -> None:
         """Close all connections."""

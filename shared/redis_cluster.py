@@ -118,6 +118,13 @@ class ClusterClient(Redis):
         await self._look_again()
         return list(dict.fromkeys(self._owners))
 
+    async def each_primary(self) -> list[tuple[str, Redis]]:
+        """The nodes that own slots, as ``host:port``, each with a client of its own."""
+        return [
+            (f"{bracketed(host)}:{port}", self._node((host, port)))
+            for host, port in await self.primaries()
+        ]
+
     async def at_slot(self, slot: int | None, operation: Callable[[Redis], Awaitable[T]]) -> T:
         """Run an operation on the node of a slot, following it where it has moved to."""
         for _ in range(_MOST_REDIRECTIONS):

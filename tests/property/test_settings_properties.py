@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from shared import configuration as module
 from shared import timeframe
 from shared.config_errors import ConfigError
-from shared.configuration import load_settings
+from shared.configuration import Examined, examine, load_settings
 from shared.settings import Settings
 
 
@@ -212,3 +212,42 @@ def test_any_bytes_as_a_file_are_accepted_or_refused(content: bytes) -> None:
         path.write_bytes(content)
         with contextlib.suppress(ConfigError):
             load_settings(path, {})
+
+
+def usable(found: Examined) -> None:
+    """The doctor may ask for all of it."""
+    assert isinstance(found.settings.secrets(), tuple)
+    assert found.settings.redis.effective_url
+    assert found.settings.channels
+    assert found.settings.exchange.ws_hosts
+
+
+@calmly
+@given(st.dictionaries(st.sampled_from(PLACES), JSON, max_size=12))
+def test_an_examined_configuration_has_the_faults_of_a_loaded_one_and_is_usable(
+    values: dict[tuple[str, str], Any],
+) -> None:
+    tree: dict[str, dict[str, Any]] = {}
+    for (section, key), value in values.items():
+        tree.setdefault(section, {})[key] = value
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.json"
+        path.write_text(json.dumps(tree))
+        found = examine(path, {})
+    error, settings = attempt(tree)
+    assert found.faults == (error.faults if error else ())
+    assert found.readable
+    assert settings in (None, found.settings)
+    usable(found)
+
+
+@calmly
+@given(st.binary(max_size=200), st.booleans())
+def test_any_bytes_as_a_file_can_be_examined(content: bytes, there: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.json"
+        if there:
+            path.write_bytes(content)
+        found = examine(path, {})
+    assert found.readable == all(fault.path for fault in found.faults)
+    usable(found)

@@ -57,7 +57,10 @@ from aiogram.client.telegram import TelegramAPIServer  # noqa: E402
 from aiogram.exceptions import AiogramError, ClientDecodeError  # noqa: E402
 from aiogram.methods.base import TelegramMethod  # noqa: E402
 
-__all__ = ["AiogramError", "Bot", "ClientDecodeError", "open_bot", "send_text"]
+__all__ = [
+    "AiogramError", "Bot", "ClientDecodeError", "name_of_bot", "name_of_chat", "open_bot",
+    "send_text",
+]  # fmt: skip
 
 
 class SentMessage(BaseModel):
@@ -78,6 +81,30 @@ class SendText(TelegramMethod[SentMessage]):
     parse_mode: str | None = None
 
 
+class Named(BaseModel):
+    """What is needed of Telegram's ``User`` and ``ChatFullInfo``."""
+
+    username: str = ""
+    title: str = ""
+    first_name: str = ""
+
+
+class GetBot(TelegramMethod[Named]):
+    """``getMe``."""
+
+    __returning__ = Named
+    __api_method__ = "getMe"
+
+
+class GetChat(TelegramMethod[Named]):
+    """``getChat``."""
+
+    __returning__ = Named
+    __api_method__ = "getChat"
+
+    chat_id: int | str
+
+
 def open_bot(token: str, api_url: str, timeout_seconds: float) -> Bot:
     """A bot; nothing connects before its first message."""
     session = AiohttpSession(
@@ -90,10 +117,25 @@ async def send_text(bot: Bot, chat_id: str, text: str, parse_mode: str | None = 
     """Send text, plain unless ``parse_mode`` says more, and return the ID of the message."""
     sent = await bot(
         SendText(
-            chat_id=int(chat_id) if chat_id.lstrip("-").isdigit() else chat_id,
+            chat_id=_chat(chat_id),
             text=text,
             link_preview_options={"is_disabled": True},
             parse_mode=parse_mode,
         )
     )
     return sent.message_id
+
+
+async def name_of_bot(bot: Bot) -> str:
+    """The user name of the bot whose token this is."""
+    return (await bot(GetBot())).username
+
+
+async def name_of_chat(bot: Bot, chat_id: str) -> str:
+    """What a chat that the bot knows is called; may be empty."""
+    chat = await bot(GetChat(chat_id=_chat(chat_id)))
+    return chat.title or chat.username or chat.first_name
+
+
+def _chat(chat_id: str) -> int | str:
+    return int(chat_id) if chat_id.lstrip("-").isdigit() else chat_id

@@ -19,7 +19,7 @@ from email.utils import format_datetime, parseaddr
 
 import aiosmtplib
 
-from services.notifier.channels import Broken, Receipt, Recipient, recipient
+from services.notifier.channels import Broken, Receipt, Recipient, Undelivered, recipient
 from services.notifier.channels.email_answers import answer
 from services.notifier.sources import Alert
 from services.notifier.wording import Wording
@@ -205,3 +205,33 @@ class EmailChannel:
                 pass
             finally:
                 client.close()
+
+    async def rehearse(self) -> list[Undelivered | None]:
+        """Do all of a delivery but the mail: log in, name sender and recipients, take that back.
+
+        Returns:
+            For each recipient why the server does not take mail for them, None if it does.
+
+        Raises:
+            Undelivered: It takes none for anybody.
+        """
+        client: aiosmtplib.SMTP | None = None
+        try:
+            client = await self._connect()
+            await client.mail(bare(self._settings.from_email))
+            verdicts = [await self._accepts(client, each) for each in self.recipients]
+            await client.rset()
+            await client.quit()
+        except (aiosmtplib.SMTPException, OSError, ValueError, Broken) as error:
+            raise answer(error, self._server) from None
+        finally:
+            if client is not None:
+                client.close()
+        return verdicts
+
+    async def _accepts(self, client: aiosmtplib.SMTP, person: Recipient) -> Undelivered | None:
+        try:
+            await client.rcpt(person.address)
+        except aiosmtplib.SMTPRecipientRefused as error:
+            return answer(error, self._server)
+        return None

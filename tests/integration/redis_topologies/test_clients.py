@@ -1,28 +1,36 @@
 """Sentinel and Cluster as the services see them: scripts, reads, groups, and what breaks."""
 
 import asyncio
+import json
 import logging
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, TypeVar, cast
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from pydantic import SecretStr
 
 from cli.dead_letters import Letterbox
+from cli.doctor import ask_redis
+from cli.doctor.installation import installation
+from cli.doctor.report import Finding, ok
 from cli.status_command import answered, gather
-from services.notifier.channels import Recipient, recipient
+from services.notifier.channels import Receipt, Recipient, recipient
 from services.notifier.consumers import Consumers
+from services.notifier.dead_letter import DeadLetter
+from services.notifier.gate import Gate
 from services.notifier.inbox import Inbox
 from services.notifier.limiter import limiter_of
+from services.notifier.mute import Mute
 from services.notifier.sources import EVENTS, SIGNALS
 from shared import keys
 from shared.event import Trouble, read_event
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
-from shared.redis_cluster import TwoSlots, slot_of
+from shared.redis_cluster import ClusterClient, TwoSlots, slot_of
 from shared.roll_call import RollCall
 from shared.settings import Health, Settings, Streams
 from shared.settings import Redis as RedisSettings
@@ -72,9 +80,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield made
 
 
+_RECEIPT = Receipt("<m>")
+
+
 def inbox_of(access: RedisAccess) -> Inbox:
     events = EventsWriter(access, "notifier", "1", Streams())
-    return Inbox(access, SIGNALS, "email", "me", ledger_ttl_ms=60_000, events=events)
+    return Inbox(
+        access, SIGNALS, "email", "me", ledger_ttl_ms=60_000, dead_maxlen=100, events=events
+    )
 
 
 async def scripts_reads_and_groups(url: str) -> None:
@@ -103,12 +116,14 @@ async def groups(access: RedisAccess) -> None:
     await inbox.create()
     assert await inbox.read(10, 10) == []
     assert count == await access.client.xlen(keys.SIGNALS)
-    pending = (await inbox.pending(None))[-1]
+    pending = (await inbox.pending())[-1]
     assert await inbox.claim(pending)
     [recipient] = recipients = _recipients()
     assert await inbox.missing(signal_, recipients) == (recipient,)
     for _ in range(2):
-        assert await inbox.settle(entry, signal_, recipient, recipients, message_id="<m>", now_ms=1)
+        assert await inbox.settle(
+            entry, signal_, recipient, recipients, receipt=Receipt("<m>"), now_ms=1
+        )
     assert await inbox.missing(signal_, recipients) == ()
     await inbox.note_failure("because", 1)
     await given_up(access, entry)
@@ -116,13 +131,25 @@ async def groups(access: RedisAccess) -> None:
 
 
 async def given_up(access: RedisAccess, entry: bytes) -> None:
-    """A dead letter and its replay; rate limits; consumers that are gone."""
-    fields = {"id": example_signal().id, "source": keys.SIGNALS, "entry": entry, "recipient": "x"}
-    await access.client.xadd(keys.dead("email"), cast("Any", fields))
+    """A dead letter and its replay; rate limits, gates, mute; consumers that are gone."""
+    signal_, [recipient] = example_signal(), (recipients := (Recipient("x", "x@example.com"),))
+    alert = {b"signal": b"a sentence"}
+    letter = DeadLetter("email", signal_.id, keys.SIGNALS, entry, "x", "because", 1, 1, alert)
+    inbox = inbox_of(access)
+    assert await inbox.bury(letter, signal_, recipient, recipients)
+    assert not await inbox.bury(letter, signal_, recipient, recipients)
+    gate = Gate(access, EventsWriter(access, "notifier", "1", Streams()), "email", probe_s=30.0)
+    await gate.pause(5.0, "wait")
+    assert not await gate.enter()
+    await gate.break_("the login is wrong")
+    await gate.start()
+    assert await gate.enter()
+    assert await gate.worked()
+    assert not await Mute(access, Settings()).holds_back(signal_)
     box = Letterbox(access.client, Settings())
-    [letter] = await box.letters()
-    assert await box.replay([letter]) == {letter.name: "revived"}
-    assert await box.replay([letter]) == {letter.name: "gone"}
+    [found] = await box.letters()
+    assert await box.replay([found]) == {found.name: "revived"}
+    assert await box.replay([found]) == {found.name: "gone"}
     limiter = limiter_of("telegram", access, Settings())
     group = Recipient("x", "-1")
     assert await limiter.admit(group) == 0
@@ -138,15 +165,19 @@ async def operational(access: RedisAccess) -> None:
     await RollCall(access, events, "ingest", Health()).answer()
     assert await events.begin("service:detector", Trouble("down", 7), "detector DOWN")
     await RollCall(access, events, "detector", Health()).answer()
-    inbox = Inbox(access, EVENTS, "email", "me", ledger_ttl_ms=60_000, events=events)
+    inbox = Inbox(
+        access, EVENTS, "email", "me", ledger_ttl_ms=60_000, dead_maxlen=100, events=events
+    )
     await inbox.create()
     told = [read_event(*entry) for entry in await inbox.read(10, 10)]
-    assert [event.state for event in told] == ["lost", "down", "up"]
+    assert [event.state for event in told] == ["lost", "broken", "recovered", "down", "up"]
     [recipient] = recipients = _recipients()
-    [pending, *_] = await inbox.pending(None)
-    await inbox.settle(pending.entry_id, told[0], recipient, recipients, message_id="<m>", now_ms=1)
+    [pending, *_] = await inbox.pending()
+    await inbox.settle(
+        pending.entry_id, told[0], recipient, recipients, receipt=Receipt("<m>"), now_ms=1
+    )
     assert await inbox.missing(told[0], recipients) == ()
-    assert len(await inbox.pending(None)) == 2
+    assert len(await inbox.pending()) == 4
 
 
 async def edited_by_hand(access: RedisAccess) -> None:
@@ -279,6 +310,35 @@ async def test_one_step_touches_one_slot(cluster: Cluster) -> None:
             pipe.set("b", "2")
             pipe.get("a")
             assert await pipe.execute() == [True, True, b"1"]
+
+
+async def doctored(url: str, folder: Path) -> list[Finding]:
+    """What the doctor says of Redis."""
+    config = folder / "config.json"
+    config.write_text(json.dumps({"redis": {"url": url}}))
+    return [each async for each in ask_redis.ask(installation(config))]
+
+
+async def test_the_doctor_looks_at_every_node_that_is_written_to(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    found = await doctored(cluster.url, tmp_path)
+    assert [each for each in found if each.level == "fail"] == []
+    named = {each.what.partition(": ")[0] for each in found if each.check == "Redis eviction"}
+    async with access_to(cluster.url) as access:
+        assert isinstance(access.client, ClusterClient)
+        owners = await access.client.primaries()
+    assert named == {f"{host}:{port}" for host, port in owners}
+    assert found[-1] == ok("Redis writes", "it takes them")
+
+
+async def test_the_doctor_looks_at_the_primary_that_sentinels_name(
+    sentinels: Sentinels, tmp_path: Path
+) -> None:
+    found = await doctored(sentinels.url, tmp_path)
+    assert [each for each in found if each.level == "fail"] == []
+    assert found[0].what.partition(" answers at ")[2].startswith("redis+sentinel://127.0.0.1:")
+    assert found[-1] == ok("Redis writes", "it takes them")
 
 
 async def test_an_owner_that_dies_is_waited_for_and_told_once(

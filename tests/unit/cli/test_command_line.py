@@ -13,6 +13,7 @@ COMMANDS = [
     "demo",
     "up",
     "replay",
+    "doctor",
     "status",
     "signals",
     "events",
