@@ -20,7 +20,7 @@ _TABLES: dict[str, tuple[str, Sequence[Row]]] = {
 _THEN = {
     "again": "tried again",
     "refused": "dead letter of this recipient",
-    "broken": "the channel is paused, then tried again",
+    "broken": "the channel stops, and is probed until it works",
     "plain": "sent at once as plain text; if that fails too: dead letter",
     "moved": "sent at once to the new chat",
 }

@@ -5,21 +5,18 @@ import json
 import os
 import random
 import socket
-import sys
 import time
-from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cli.processes import bound
-from cli.supervisor import ROOT
 from services.notifier.channels import recipient
 from shared import keys
 from shared.redis_access import RedisAccess
 from soak.account import CHANNELS, Accepted, Sample
+from soak.nursery import Child, Nursery, open_nursery
 from soak.peers import PACE, Peers, make_signal, number_of
 
 # What was accepted longer ago than this was recorded or given up.
@@ -46,7 +43,8 @@ class Replicas:
     def __init__(self, peers: Peers, access: RedisAccess, configs: list[Path]) -> None:
         """Nothing starts before ``running``."""
         self._peers, self._access, self._configs = peers, access, configs
-        self._processes: dict[int, Process] = {}
+        self._processes: dict[int, Child] = {}
+        self._nursery: Nursery | None = None
         self._born: dict[int, tuple[int, float]] = {}
         self._born_ns: dict[int, int] = {}
         self._lives = 0
@@ -60,27 +58,23 @@ class Replicas:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """All of them run until the block ends."""
-        try:
-            for replica in range(len(self._configs)):
-                await self._start(replica)
-            yield
-        finally:
-            for process in self._processes.values():
-                with suppress(ProcessLookupError):
+        async with open_nursery() as self._nursery:
+            try:
+                for replica in range(len(self._configs)):
+                    await self._start(replica)
+                yield
+            finally:
+                for process in self._processes.values():
                     process.terminate()
-            for process in self._processes.values():
-                await _ended(process)
+                for process in self._processes.values():
+                    await _ended(process)
 
     async def _start(self, replica: int) -> None:
+        if self._nursery is None:
+            raise AssertionError("running")
         config = self._configs[replica]
-        with config.with_suffix(".log").open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                *bound([sys.executable, "-P", "-m", "services.notifier", "--config", str(config),
-                        "--instance", str(replica + 1)]),
-                stdin=DEVNULL, stdout=log, stderr=STDOUT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
-                start_new_session=True,
-            )  # fmt: skip
+        arguments = ["--config", str(config), "--instance", str(replica + 1)]
+        process = await self._nursery.birth(arguments, config.with_suffix(".log"))
         self._lives += 1
         self._processes[replica] = process
         self._born[replica] = (self._lives, time.monotonic())
@@ -199,7 +193,7 @@ class NotifierRefused(Exception):
     """A notifier does not run on the configuration; its words."""
 
 
-async def _ended(process: Process) -> None:
+async def _ended(process: Child) -> None:
     try:
         async with asyncio.timeout(10):
             await process.wait()
