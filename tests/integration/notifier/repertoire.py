@@ -53,16 +53,17 @@ STARTTLS: dict[str, tuple[str, ...]] = {
 # Wrong settings, and the right ones that end it.
 EMAIL_BY_SETTINGS: dict[str, dict[str, object]] = {
     "has an unknown name": {"server": "mail.invalid"},
-    "would get a mail that cannot be built": {"server": "mail..example.org"},
 }
 EMAIL_BY_NOBODY = {
     "cannot handle an address outside ASCII": "the settings admit no such address",
+    "would get a mail that cannot be built": "the settings admit no such section",
     "fails in another way": "for what the library may say one day",
 }
 
 # Faults by their names in ``sim.bot_faults``.
 TELEGRAM: dict[str, tuple[str, ...]] = {
     "429 with retry_after": ("flood",),
+    "429 without retry_after": ("flood without parameters",),
     "400 with migrate_to_chat_id": ("moved",),
     "400 can't parse entities": ("entities",),
     "400 chat not found": ("chat not found",),
@@ -85,10 +86,6 @@ TELEGRAM: dict[str, tuple[str, ...]] = {
     "5xx as JSON without description": ("500 without description",),
     "resets the connection": ("reset", "reset accepted"),
     "fails in another way": ("no text",),
-}
-# Half a minute's wait: served apart.
-TELEGRAM_SLOW: dict[str, tuple[str, ...]] = {
-    "429 without retry_after": ("flood without parameters",),
 }
 TELEGRAM_BY_SETTINGS: dict[str, dict[str, object]] = {
     "(no call: telegram.api_url is no address)": {"api_url": "http://1.2.3.4.5"},

@@ -23,7 +23,7 @@ FIRST_MAIL, SECOND_MAIL = "trader@example.org", "other@example.org"
 FIRST_CHAT, SECOND_CHAT, NEW_CHAT = -4242, 4343, -100_4242
 
 PATIENCE: dict[str, object] = {"retry_base_seconds": 0.05, "retry_max_seconds": 0.2}
-TIMEOUT_S = 1.5
+TIMEOUT_S = 3.0
 # Faults of which the peer knows nothing, or nothing but what follows.
 UNSEEN = (
     "refused",
@@ -34,7 +34,7 @@ UNSEEN = (
     "moved",
 )
 START_S = 60.0
-STEP_S = 12.0
+STEP_S = 30.0
 
 
 def signal_of(number: int) -> Signal:
@@ -251,6 +251,8 @@ class Rig:
         self, row: Row, entry_id: bytes, signal: Signal, broken_before: int, seconds: float
     ) -> None:
         first, second = self.peer.recipients
+        if row.after_seconds is not None:
+            await self._end_pause(row.after_seconds)
         if row.then == "refused":
             await self.until_settled(entry_id, seconds)
             _, later = await self.emit()
@@ -267,6 +269,13 @@ class Rig:
         if row.then == "broken":
             await self.until(self._recovered, "the channel to be told recovered")
             assert await self.told("broken") == broken_before + 1
+
+    async def _end_pause(self, seconds: float) -> None:
+        """See that the channel pauses for so long, and let that be over."""
+        gate = keys.gate(self.peer.channel)
+        await self.until(lambda: self.bench.redis.exists(gate), "the channel to pause")
+        assert (seconds - STEP_S / 2) * 1000 < await self.bench.redis.pttl(gate) <= seconds * 1000
+        await self.bench.redis.delete(gate)
 
     async def _recovered(self) -> bool:
         return not await self.trouble() and await self.told("recovered") == await self.told(

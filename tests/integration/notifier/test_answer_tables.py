@@ -59,14 +59,13 @@ def test_every_row_has_a_fault_that_provokes_it() -> None:
     }
     bot = {
         *repertoire.TELEGRAM,
-        *repertoire.TELEGRAM_SLOW,
         *repertoire.TELEGRAM_BY_SETTINGS,
         *repertoire.TELEGRAM_BY_NOBODY,
     }
     assert email == {row.when for row in EMAIL_TABLE}
     assert bot == {row.when for row in TELEGRAM_TABLE}
     mail_faults = {*sum([*repertoire.EMAIL.values(), *repertoire.STARTTLS.values()], ())}
-    bot_faults = {*sum([*repertoire.TELEGRAM.values(), *repertoire.TELEGRAM_SLOW.values()], ())}
+    bot_faults = {*sum([*repertoire.TELEGRAM.values()], ())}
     assert mail_faults <= MAIL_FAULTS.keys()
     assert bot_faults - {"moved"} <= BOT_FAULTS.keys()
 
@@ -102,9 +101,7 @@ async def email_rows(folder: Path, mode: Mode, rows: list[tuple[Row, str]]) -> l
         return made.failures
 
 
-async def telegram_rows(
-    folder: Path, rows: list[tuple[Row, str]], seconds: float = 12.0
-) -> list[str]:
+async def telegram_rows(folder: Path, rows: list[tuple[Row, str]]) -> list[str]:
     """What does not follow as the table says."""
     async with (
         BotApi(token=TOKEN, chats=BOTH_CHATS) as api,
@@ -114,7 +111,7 @@ async def telegram_rows(
             telegram=telegram(api.url, chat_id=BOTH_CHATS, timeout_seconds=TIMEOUT_S, **UNLIMITED),
         ) as made,
     ):
-        await made.walk(rows, seconds)
+        await made.walk(rows)
         return made.failures
 
 
@@ -127,8 +124,8 @@ async def test_what_follows_from_each_failure_of_a_mail_server(tmp_path: Path) -
     other = cases(EMAIL_TABLE, repertoire.STARTTLS)
     failures = await all_of(
         *(
-            asyncio.ensure_future(email_rows(tmp_path / str(part), "tls", rows[part::4]))
-            for part in range(4)
+            asyncio.ensure_future(email_rows(tmp_path / str(part), "tls", rows[part::2]))
+            for part in range(2)
         ),
         asyncio.ensure_future(email_rows(tmp_path / "starttls", "starttls", other)),
     )
@@ -139,11 +136,9 @@ async def test_what_follows_from_each_failure_of_the_bot_api(tmp_path: Path) -> 
     rows = cases(TELEGRAM_TABLE, repertoire.TELEGRAM)
     moved = [(row, fault) for row, fault in rows if row.then == "moved"]
     rows = [(row, fault) for row, fault in rows if row.then != "moved"]
-    slow = cases(TELEGRAM_TABLE, repertoire.TELEGRAM_SLOW)
     failures = await all_of(
         asyncio.ensure_future(telegram_rows(tmp_path / "0", rows[::2])),
         asyncio.ensure_future(telegram_rows(tmp_path / "1", rows[1::2] + moved)),
-        asyncio.ensure_future(telegram_rows(tmp_path / "slow", slow, 45.0)),
     )
     assert not failures, "\n" + "\n".join(failures)
 
