@@ -22,6 +22,7 @@ from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
 from shared.malformed import Malformed
+from shared.progress import ROUND_S, watched
 from shared.redis_access import RedisAccess
 from shared.runtime import finish
 from shared.settings import Settings
@@ -151,8 +152,9 @@ class Delivery:
         """Deliver until cancelled."""
         await self._inbox.create()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._serve_fresh())
-            group.create_task(self._serve_pending())
+            for work in (self._serve_fresh, self._serve_pending):
+                name = f"{self._channel.name} {work.__name__.removeprefix('_serve_')}"
+                group.create_task(watched(name, work, limit_s=ROUND_S + self._longest_attempt_s))
 
     async def _serve_fresh(self) -> None:
         while True:
