@@ -36,6 +36,8 @@ SECRET_NAMES = MappingProxyType(
         "TELEGRAM_CHAT_ID": ("telegram", "chat_id"),
     }
 )
+# How the secrets of config.example.json begin.
+_PLACEHOLDER = "your-"
 # A configuration is a page; whatever is larger is another file by mistake.
 MAX_FILE_BYTES = 1_000_000
 
@@ -95,7 +97,7 @@ def _too_open(path: Path) -> Fault:
 
 
 def holds_secret(values: Mapping[str, Any]) -> bool:
-    """Whether a configuration names a password or a token."""
+    """Whether a configuration names a password or a token, other than those of the example."""
     found = [
         section.get(key)
         for name, key in (("smtp", "password"), ("telegram", "bot_token"))
@@ -105,7 +107,8 @@ def holds_secret(values: Mapping[str, Any]) -> bool:
     url = redis.get("url") if isinstance(redis, dict) else None
     if isinstance(url, str):
         found.append(url.rpartition("@")[0].rpartition("//")[2].partition(":")[2])
-    return any(isinstance(text, str) and text.strip() for text in found)
+    texts = [text.strip() for text in found if isinstance(text, str)]
+    return any(text and not text.startswith(_PLACEHOLDER) for text in texts)
 
 
 def _read_json(path: Path) -> tuple[dict[str, Any], list[Fault]]:
