@@ -1,7 +1,7 @@
 """Machines to install on: containers that boot systemd.
 
-Run by ``make test-deploy``, not by ``make test``: they need a container engine, and minutes. Without ``BTC_SCANNER_TEST_DEPLOY`` nothing here is
-collected.
+Run by ``make test-deploy``, not by ``make test``: they need a container engine, and minutes. Without
+``BTC_SCANNER_TEST_DEPLOY`` nothing here is collected.
 """
 
 import os
