@@ -137,9 +137,7 @@ def test_another_distribution_is_told_what_is_known(machine: Machine) -> None:
 
 def test_after_the_install_all_units_run_under_a_watchdog(machine: Machine) -> None:
     machine.run(f"{INSTALL} --no-start", timeout=600)
-    assert machine.run("btc-scanner config check 2>&1").startswith(
-        "OK: /etc/btc-scanner/config.json"
-    )
+    assert "OK: /etc/btc-scanner/config.json" in machine.run("btc-scanner config check")
     start_outside(machine)
     machine.run(f"python3 - <<'END'\n{CONFIGURE}\nEND")
     machine.run("systemctl start btc-scanner")
