@@ -94,7 +94,7 @@ def start_outside(machine: Machine, start_ms: int | None = None) -> None:
 
 def signals(machine: Machine) -> list[str]:
     listed = json.loads(machine.run("btc-scanner signals -n 1000 --json"))
-    return [each["id"] for each in listed]
+    return [each["id"] for each in listed["signals"]]
 
 
 def healthy(machine: Machine) -> bool:
