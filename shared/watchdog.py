@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 _EVERY_S = 5.0
 # So often in a watchdog's time, that one late round does no harm.
 _ROUNDS = 4
+_OURS = {"__main__", "services", "shared"}
 
 
 async def keep_telling(supervisor: Supervisor, progress: Progress) -> None:
@@ -33,8 +34,28 @@ async def keep_telling(supervisor: Supervisor, progress: Progress) -> None:
         # At once only after the whole process stood still: the next round shows whether it goes on.
         if stuck and was_stuck and not told:
             told = stuck
-            log.error("%s: no progress; the supervisor may end this process", ", ".join(stuck))
+            log.error(
+                "%s: no progress; the supervisor may end this process; its tasks wait at %s",
+                ", ".join(stuck), ", ".join(waiting_places()),
+            )  # fmt: skip
         if not stuck:
             told = ()
         was_stuck = bool(stuck)
         await asyncio.sleep(every_s)
+
+
+def waiting_places() -> list[str]:
+    """Where in our code each task of this loop waits, as ``module:line``."""
+    return sorted(filter(None, (_place(task.get_coro()) for task in asyncio.all_tasks())))
+
+
+def _place(awaited: object) -> str:
+    """The innermost place in this project; "" where there is none."""
+    place = ""
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None)
+        name = frame.f_globals.get("__name__", "") if frame else ""
+        if frame and name.partition(".")[0] in _OURS and name != __name__:
+            place = f"{name}:{frame.f_lineno}"
+        awaited = getattr(awaited, "cr_await", None)
+    return place

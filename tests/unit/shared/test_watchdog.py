@@ -1,6 +1,7 @@
 """A real process under a supervisor's socket: fed while it goes on, and only then."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 SERVE = """
-import asyncio, faulthandler, resource, sys, time
+import asyncio, faulthandler, logging, resource, sys, time
 from shared import progress
 from shared.runtime import run
 from shared.progress import turned, watched
@@ -38,6 +39,7 @@ async def main():
         group.create_task(watched("candles", globals()[sys.argv[1]], limit_s=0.3))
 
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+logging.basicConfig()
 faulthandler.enable()
 sys.exit(run(main()))
 """
@@ -114,6 +116,9 @@ def test_a_deadlocked_task_ends_the_feeding_although_others_turn(supervised: Sup
         assert said.startswith(b"STATUS=stuck: candles (")
         assert ALIVE not in said
         assert b"other" not in said
+    code, said = supervised.end(signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert re.search(rb"candles \(\d+ s\): no progress; .* its tasks wait at .*__main__:14,", said)
 
 
 @pytest.mark.parametrize("supervised", ["hanging"], indirect=True)
