@@ -296,7 +296,7 @@ def test_everything_is_there_again_after_a_reboot(machine: Machine) -> None:
     kept, clock_ms = signals(machine), outside(machine)["clock_ms"]
     docker("restart", "-t", "30", machine.name)
     machine.wait_for_boot()
-    start_outside(machine, start_ms=clock_ms)
+    start_outside(machine, start_ms=clock_ms + 600_000)  # not before the last candle
     until("all active", lambda: all_active(machine))
     until("status says healthy", lambda: healthy(machine))
     assert set(kept) <= set(signals(machine))
@@ -323,6 +323,16 @@ def test_an_upgrade_keeps_data_and_restarts_only_what_changed(machine: Machine) 
     assert set(kept) <= set(signals(machine))
     assert machine.run("sha256sum /etc/btc-scanner/config.json") == config
     assert "# new" in machine.run("tail -1 /opt/btc-scanner/current/services/detector/rules.py")
+
+
+def test_what_an_upgrade_left_to_be_restarted_the_next_one_restarts(machine: Machine) -> None:
+    before = pids(machine)
+    machine.run("echo '# newer' >>/src/services/indicators/engine.py")
+    assert "not restarted" in machine.run(f"{INSTALL} --upgrade --no-start")
+    assert pids(machine) == before
+    assert "restarting btc-scanner-indicators.service" in machine.run(f"{INSTALL} --upgrade")
+    after = pids(machine)
+    assert {unit for unit in SERVICES if after[unit] != before[unit]} == {"btc-scanner-indicators"}
 
 
 @pytest.mark.parametrize(
