@@ -20,7 +20,8 @@ BASE=/opt/$APP
 ETC=/etc/$APP
 STATE=/var/lib/$APP
 LOGS=/var/log/$APP
-UNITS=/etc/systemd/system
+UNITS=/usr/local/lib/systemd/system # not in /etc, so that they can be masked
+OWN=/etc/systemd/system
 WRAPPER=/usr/local/bin/$APP
 CODE=(shared services cli sim deploy docs)
 FILES=(requirements.txt config.example.json README.md CHANGELOG.md LICENSE)
@@ -299,6 +300,7 @@ END
 units_changed=no
 put_units() { # RELEASE
     local unit
+    folder 0755 root:root "$UNITS"
     put_exceptions
     for unit in "$1"/deploy/systemd/*.service; do
         if put 0644 root:root "$UNITS/${unit##*/}" <"$unit"; then units_changed=yes; fi
@@ -335,6 +337,7 @@ restart_changed() { # OLD NEW (releases)
 is_up() { # all services run
     local unit each found
     for unit in "${SERVICES[@]}"; do
+        if [ "$(systemctl show -p LoadState --value "${unit/@./@1.}")" = masked ]; then continue; fi
         found=no
         for each in $(systemctl list-units --all --plain --no-legend "${unit/@./@*.}" | awk '{print $3}'); do
             case $each in
@@ -463,8 +466,11 @@ do_uninstall() {
     if [ ${#units[@]} -gt 0 ]; then run systemctl stop "${units[@]}"; fi
     if [ -e "$UNITS/btc-scanner.service" ]; then
         run systemctl disable -q btc-scanner.service
-        run rm -rf -- "$UNITS/btc-scanner.service.wants"
+        run rm -rf -- "$OWN/btc-scanner.service.wants"
     fi
+    for unit in "$OWN"/btc-scanner*.service; do # masked ones
+        if [ -L "$unit" ]; then run rm -f -- "$unit"; fi
+    done
     for unit in "$UNITS"/btc-scanner*.service; do
         if [ -e "$unit" ]; then run rm -f -- "$unit"; fi
     done
@@ -475,11 +481,14 @@ do_uninstall() {
     run systemctl daemon-reload
     run systemctl reset-failed 'btc-scanner*' 2>/dev/null || true
     run rm -rf -- "$BASE" "$WRAPPER"
+    for unit in "$UNITS" "${UNITS%/*}"; do
+        if [ -d "$unit" ]; then run rmdir --ignore-fail-on-non-empty -- "$unit"; fi
+    done
     if [ "$purge" = no ]; then
         say "removed. Configuration ($ETC), data ($STATE) and logs ($LOGS) stay; --uninstall --purge removes them, too"
         return 0
     fi
-    for unit in "$ETC" "$STATE" "$LOGS" "/run/$APP" "$UNITS"/btc-scanner*.service.d; do
+    for unit in "$ETC" "$STATE" "$LOGS" "/run/$APP" "$OWN"/btc-scanner*.service.d; do
         if [ -e "$unit" ]; then run rm -rf -- "$unit"; fi
     done
     if getent passwd "$APP" >/dev/null; then run userdel "$APP"; fi

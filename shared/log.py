@@ -146,6 +146,14 @@ def _escaped(match: re.Match[str]) -> str:
     return _NAMED.get(char) or (f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}")
 
 
+def for_journal(text: str, level: int, stream: TextIO) -> str:
+    """The text; if ``stream`` leads to the journal each of its lines marked, see sd-daemon(3)."""
+    if "JOURNAL_STREAM" not in os.environ or not is_journal(stream, os.environ):
+        return text
+    mark = f"<{_priority(level)}>"
+    return "\n".join(mark + line for line in text.split("\n"))
+
+
 def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
     """Whether ``stream`` is the one that systemd has connected with its journal.
 
@@ -170,15 +178,10 @@ class Console(logging.StreamHandler[TextIO]):
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         super().__init__(sys.stdout)
-        self._to_journal = is_journal(sys.stdout, os.environ)
 
     def format(self, record: logging.LogRecord) -> str:
-        """The text; for the journal each of its lines with a level, as ``sd-daemon(3)`` says."""
-        text = super().format(record)
-        if not self._to_journal:
-            return text
-        mark = f"<{_priority(record.levelno)}>"
-        return "\n".join(mark + line for line in text.split("\n"))
+        """The text; for the journal with its level."""
+        return for_journal(super().format(record), record.levelno, self.stream)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Nowhere is left to say it."""

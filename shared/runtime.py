@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from shared.configuration import ConfigError, load_settings
-from shared.log import set_up
+from shared.log import for_journal, set_up
 from shared.progress import begin
 from shared.sd_notify import Supervisor
 from shared.settings import Settings
@@ -61,7 +61,7 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
     try:
         settings = load_settings(arguments.config)
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{for_journal(str(error), logging.ERROR, sys.stderr)}\n")
         return EX_CONFIG
     set_up(service, settings.logging, redact=settings.secrets())
     faulthandler.enable()  # a supervisor's SIGABRT then shows in the log where it hung

@@ -33,8 +33,8 @@ systemd-notify --ready --status='starting'
 while :; do
     running=0 others=''
     units=$(systemctl list-units --all --plain --no-legend 'btc-scanner-*.service' 2>/dev/null)
-    while read -r unit _ active state _; do
-        case $unit in btc-scanner-*) ;; *) continue ;; esac
+    while read -r unit load active state _; do
+        case $unit:$load in *:masked) continue ;; btc-scanner-*) ;; *) continue ;; esac
         if [ "$active" = active ]; then
             running=$((running + 1))
         else

@@ -119,7 +119,7 @@ def test_neither_a_dry_run_nor_a_person_without_rights_changes_anything(machine:
     before = traces(machine)
     said = machine.run(f"{INSTALL} --dry-run")
     assert "would run: useradd" in said
-    assert "would write: /etc/systemd/system/btc-scanner-ingest.service" in said
+    assert "would write: /usr/local/lib/systemd/system/btc-scanner-ingest.service" in said
     refused = machine.ask("setpriv --reuid=nobody --clear-groups bash /src/deploy/install.sh")
     assert refused.returncode == 1
     assert "needs root: sudo bash deploy/install.sh" in refused.stdout
@@ -190,7 +190,9 @@ def test_the_command_line_works_for_root_and_tells_others_how(machine: Machine) 
 
 
 def test_the_units_verify_and_their_exposure_is_low(machine: Machine) -> None:
-    units = " ".join(f"/etc/systemd/system/{unit}.service" for unit in ALL if "@" not in unit)
+    units = " ".join(
+        f"/usr/local/lib/systemd/system/{unit}.service" for unit in ALL if "@" not in unit
+    )
     assert machine.run(f"systemd-analyze verify {units} btc-scanner-notifier@1.service 2>&1") == ""
     for unit in ALL:
         line = machine.run(f"systemd-analyze security {unit} --no-pager").splitlines()[-1]
@@ -363,7 +365,7 @@ def test_after_an_uninstall_only_what_is_the_users_is_left(machine: Machine) -> 
     machine.run("bash /src/deploy/install.sh --uninstall")
     assert machine.run("systemctl list-unit-files --no-legend 'btc-scanner*'", may_fail=True) == ""
     assert machine.run("pgrep -u btc-scanner -a", may_fail=True) == ""
-    programs = "/opt/btc-scanner /usr/local/bin/btc-scanner /etc/systemd/system/btc-scanner*"
+    programs = "/opt/btc-scanner /usr/local/bin/btc-scanner /usr/local/lib/systemd"
     assert machine.run(f"ls -d {programs} 2>/dev/null", may_fail=True) == ""
     assert machine.run("sha256sum /etc/btc-scanner/config.json") == config
     assert machine.run("ls /var/lib/btc-scanner/redis")
