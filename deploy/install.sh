@@ -264,7 +264,7 @@ END
 }
 
 config_template() { # The example without what must be filled in first, and with the places of this machine
-    /usr/bin/env "$1" - "$2" <<'END'
+    "$1" - "$2" <<'END'
 import json, sys
 values = json.load(open(sys.argv[1], encoding="utf-8"))
 for section in ("smtp", "telegram"):

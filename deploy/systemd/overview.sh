@@ -49,7 +49,8 @@ END
     detector=$(systemctl show -p StatusText --value btc-scanner-detector.service 2>/dev/null)
     [ -z "$detector" ] || status="$status; detector: $detector"
     if [ "$status" != "$told" ]; then
-        systemd-notify --status="$status"
+        # Ready again each time: before systemd 246 a word may be lost whose sender has ended.
+        systemd-notify --ready --status="$status"
         told=$status
     fi
     # In the background, because a shell obeys no signal while it waits for what it runs.
