@@ -187,6 +187,10 @@ make_venv() { # ID
     "$python" -m venv "$venv"
     if ! (cd / && PIP_USER=0 "$venv/bin/python" "${pip[@]}" -r "$here/requirements.txt" >"$venv/setup.log" 2>&1); then
         tail -n 15 -- "$venv/setup.log" | sed 's/^/    /' >&2
+        if [ -n "$wheels" ]; then
+            die "the Python packages could not be installed; the whole log is $venv/setup.log. Does $wheels hold all of requirements.txt," \
+                "downloaded with Python $("$python" -c 'import platform; print(platform.python_version())') on a machine of this kind?"
+        fi
         die "the Python packages could not be installed; the whole log is $venv/setup.log. Most often the package index could" \
             "not be reached: proxy (HTTPS_PROXY), mirror (PIP_INDEX_URL), or without a network --wheels DIR"
     fi
@@ -423,10 +427,10 @@ change_to() { # OLD NEW
 }
 
 do_install() {
+    if [ "$mode" = upgrade ] && [ ! -e "$BASE/current" ]; then die "--upgrade: nothing is installed here"; fi
     find_python
     local new old venv
     venv=$(venv_id) new=$(release_id) old=$(applied)
-    if [ "$mode" = upgrade ] && [ ! -e "$BASE/current" ]; then die "--upgrade: nothing is installed here"; fi
     make_user
     make_folders
     make_config
@@ -485,7 +489,7 @@ do_uninstall() {
         if [ -d "$unit" ]; then run rmdir --ignore-fail-on-non-empty -- "$unit"; fi
     done
     if [ "$purge" = no ]; then
-        say "removed. Configuration ($ETC), data ($STATE) and logs ($LOGS) stay; --uninstall --purge removes them, too"
+        [ "$dry" = yes ] || say "removed. Configuration ($ETC), data ($STATE) and logs ($LOGS) stay; --uninstall --purge removes them, too"
         return 0
     fi
     for unit in "$ETC" "$STATE" "$LOGS" "/run/$APP" "$OWN"/btc-scanner*.service.d; do
@@ -493,7 +497,7 @@ do_uninstall() {
     done
     if getent passwd "$APP" >/dev/null; then run userdel "$APP"; fi
     if getent group "$APP" >/dev/null; then run groupdel "$APP"; fi
-    say "removed, with configuration, data and logs"
+    [ "$dry" = yes ] || say "removed, with configuration, data and logs"
 }
 
 main() {
