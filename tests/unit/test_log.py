@@ -390,3 +390,23 @@ def test_each_line_to_the_journal_carries_its_level() -> None:
 @pytest.mark.parametrize("how", ["no journal", "inherited"])
 def test_other_outputs_carry_no_levels(how: str) -> None:
     assert all(FORM.fullmatch(line) for line in told(how)[:6])
+
+
+def test_a_refused_configuration_is_an_error_in_the_journal(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"exchange": {"symbol": "BTCUSDT", "symbl": 1}}')
+    reader, writer = os.pipe()
+    stream = os.fstat(writer)
+    done = subprocess.run(
+        [sys.executable, "-m", "services.detector", "--config", str(config)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino}"},
+        stderr=writer,
+        check=False,
+    )
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        lines = said.read().splitlines()
+    assert done.returncode == 78
+    assert len(lines) == 3
+    assert all(line.startswith("<3>") for line in lines)
