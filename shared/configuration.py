@@ -6,6 +6,7 @@ them is collected, so that one start shows them all.
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -17,6 +18,7 @@ from pydantic import SecretStr, ValidationError
 
 from shared import config_errors as errors
 from shared.config_errors import ConfigError, Fault
+from shared.file_access import is_open_to_others
 from shared.settings import Clash, Section, Settings, Smtp, clashes
 
 __all__ = ["ConfigError", "Examined", "examine", "find_config", "load_settings"]
@@ -34,6 +36,8 @@ SECRET_NAMES = MappingProxyType(
         "TELEGRAM_CHAT_ID": ("telegram", "chat_id"),
     }
 )
+# How the secrets of config.example.json begin.
+_PLACEHOLDER = "your-"
 # A configuration is a page; whatever is larger is another file by mistake.
 MAX_FILE_BYTES = 1_000_000
 
@@ -76,6 +80,8 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
         draft.values, draft.faults = _read_json(path)
         if draft.unreadable:
             raise ConfigError(draft.faults, source)
+        if holds_secret(draft.values) and is_open_to_others(path):
+            draft.faults.append(_too_open(path))
     draft.add_secrets(environ)
     draft.add_variables(environ)
     draft.drop_half_sections()
@@ -83,6 +89,26 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     if settings is None or draft.faults:
         raise ConfigError(draft.faults, source)
     return settings
+
+
+def _too_open(path: Path) -> Fault:
+    what = "the file holds a password or token, and every user of this machine can read it"
+    return Fault("", what, f"type: chmod 600 {shlex.quote(str(path))}")
+
+
+def holds_secret(values: Mapping[str, Any]) -> bool:
+    """Whether a configuration names a password or a token, other than those of the example."""
+    found = [
+        section.get(key)
+        for name, key in (("smtp", "password"), ("telegram", "bot_token"))
+        if isinstance(section := values.get(name), dict)
+    ]
+    redis = values.get("redis")
+    url = redis.get("url") if isinstance(redis, dict) else None
+    if isinstance(url, str):
+        found.append(url.rpartition("@")[0].rpartition("//")[2].partition(":")[2])
+    texts = [text.strip() for text in found if isinstance(text, str)]
+    return any(text and not text.startswith(_PLACEHOLDER) for text in texts)
 
 
 def _read_json(path: Path) -> tuple[dict[str, Any], list[Fault]]:

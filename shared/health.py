@@ -16,8 +16,10 @@ from redis.exceptions import RedisError
 
 from shared import VERSION, keys
 from shared.log import cleaned
+from shared.progress import report_status
 from shared.redis_access import RedisAccess, flat
 from shared.settings import Health
+from shared.status_line import status_line
 
 _HOUR_S = 3600.0
 _LATENCIES_KEPT = 1000
@@ -105,6 +107,7 @@ class Heartbeat:
     async def beat(self, access: RedisAccess) -> None:
         """Write the heartbeat until cancelled, and take it away on a clean end."""
         key = keys.health(self._service, self._instance)
+        report_status(lambda: status_line(self.fields(access.trouble)))
         try:
             while True:
                 await access.patiently(lambda: self._write(access, key))

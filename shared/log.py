@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import TimedRotatingFileHandler
@@ -41,6 +41,13 @@ _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _FORMS = (
     (re.compile(r"(/bot)[0-9]+:[A-Za-z0-9_-]+"), rf"\1{MASK}"),
     (re.compile(r"(://[^/\s:@]*:)[^/\s@]+@"), rf"\1{MASK}@"),
+)
+_PRIORITIES = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+    (-1, 7),
 )
 _TRACE_INDENT = "\n    | "
 
@@ -139,6 +146,31 @@ def _escaped(match: re.Match[str]) -> str:
     return _NAMED.get(char) or (f"\\x{ord(char):02x}" if ord(char) < 256 else f"\\u{ord(char):04x}")
 
 
+def for_journal(text: str, level: int, stream: TextIO) -> str:
+    """The text; if ``stream`` leads to the journal each of its lines marked, see sd-daemon(3)."""
+    if "JOURNAL_STREAM" not in os.environ or not is_journal(stream, os.environ):
+        return text
+    mark = f"<{_priority(level)}>"
+    return "\n".join(mark + line for line in text.split("\n"))
+
+
+def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Whether ``stream`` is the one that systemd has connected with its journal.
+
+    The variable alone says nothing: whoever is started by a service inherits it.
+    """
+    try:
+        seen = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{seen.st_dev}:{seen.st_ino}"
+
+
+def _priority(level: int) -> int:
+    """The syslog priority of a level: 2 critical, 3 error, 4 warning, 6 info, 7 debug."""
+    return next(priority for least, priority in _PRIORITIES if level >= least)
+
+
 class Console(logging.StreamHandler[TextIO]):
     """Standard output; a terminal or pipe that is gone silences it and nothing more."""
 
@@ -146,6 +178,10 @@ class Console(logging.StreamHandler[TextIO]):
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         super().__init__(sys.stdout)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text; for the journal with its level."""
+        return for_journal(super().format(record), record.levelno, self.stream)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Nowhere is left to say it."""

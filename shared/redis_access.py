@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from shared import redis_damage
+from shared.progress import turned
 from shared.redis_address import names_several, read_address
 from shared.redis_client import Client
 from shared.redis_cluster import ClusterClient, NodeLost, Uncovered
@@ -258,6 +259,7 @@ class RedisAccess:
         delays, attempt = backoff(), object()
         try:
             while True:
+                turned()
                 try:
                     async with asyncio.timeout(timeout):
                         answer = await operation()
@@ -272,6 +274,7 @@ class RedisAccess:
                         self._note(trouble)
                     await asyncio.sleep(next(delays))
                 else:
+                    turned()
                     self._failing.pop(attempt, None)
                     self._note_answer()
                     return answer

@@ -7,6 +7,7 @@ without ceremony, which is safe because nothing is acknowledged before it is don
 
 import argparse
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
@@ -19,8 +20,11 @@ from typing import TypeVar
 
 from shared.alarm import alarmed, kind_of
 from shared.configuration import ConfigError, load_settings
-from shared.log import set_up
+from shared.log import for_journal, set_up
+from shared.progress import begin
+from shared.sd_notify import Supervisor
 from shared.settings import Settings
+from shared.watchdog import keep_telling
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +62,10 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
     try:
         settings = load_settings(arguments.config)
     except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{for_journal(str(error), logging.ERROR, sys.stderr)}\n")
         return EX_CONFIG
     set_up(service, settings.logging, redact=settings.secrets())
+    faulthandler.enable()  # a supervisor's SIGABRT then shows in the log where it hung
     gc.freeze()  # what is loaded now stays: a collection in the middle of a candle need not walk it
     return run(_alarmed(service, serve, settings, arguments.instance))
 
@@ -91,7 +96,9 @@ def run(main: Coroutine[None, None, None]) -> int:
 
 async def _until_signalled(main: Coroutine[None, None, None], last_resort: threading.Timer) -> int:
     loop = asyncio.get_running_loop()
+    supervisor, progress = Supervisor(), begin()
     task = asyncio.ensure_future(main)
+    telling = asyncio.ensure_future(keep_telling(supervisor, progress))
     stopping = False
 
     def stop() -> None:
@@ -99,12 +106,15 @@ async def _until_signalled(main: Coroutine[None, None, None], last_resort: threa
         if not stopping:
             stopping = True
             log.info("stopping")
+            telling.cancel()
+            supervisor.stopping()
             last_resort.start()
         task.cancel()
         loop.call_later(_REPEAT_CANCEL_S, stop)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    supervisor.ready()
     try:
         await task
     except asyncio.CancelledError:
@@ -114,6 +124,8 @@ async def _until_signalled(main: Coroutine[None, None, None], last_resort: threa
         code = _judge(error, stopping)
         if code != 0:
             return code
+    finally:
+        telling.cancel()
     log.info("stopped")
     return 0
 

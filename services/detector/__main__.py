@@ -8,6 +8,7 @@ from services.detector.worker import Worker
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.market import market_of
+from shared.progress import watched
 from shared.redis_access import RedisAccess
 from shared.roll_call import RollCall
 from shared.runtime import start_service
@@ -67,7 +68,7 @@ async def serve(settings: Settings, instance: str) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(heartbeat.beat(access))
             group.create_task(roll_call.keep_answering())
-            group.create_task(worker.run())
+            group.create_task(watched("candles", worker.run))
     finally:
         await access.close()
 

@@ -10,6 +10,7 @@ from services.indicators.engine import Plan
 from services.indicators.worker import Worker
 from shared.events import EventsWriter
 from shared.health import Heartbeat
+from shared.progress import watched
 from shared.redis_access import RedisAccess
 from shared.roll_call import RollCall
 from shared.runtime import start_service
@@ -57,7 +58,7 @@ async def serve(settings: Settings, instance: str) -> None:
             group.create_task(heartbeat.beat(access))
             group.create_task(roll_call.keep_answering())
             group.create_task(worker.own())
-            group.create_task(worker.run())
+            group.create_task(watched("candles", worker.run))
     finally:
         with contextlib.suppress(RedisError, OSError):
             await worker.disown()

@@ -24,6 +24,7 @@ from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
 from shared.market import Market
+from shared.progress import ROUND_S, watched
 from shared.quality import warm_up_candles
 from shared.redis_access import RedisAccess, flat
 from shared.roll_call import RollCall
@@ -56,6 +57,7 @@ class Ingest:
         self._access, self._heartbeat, self._settings = access, heartbeat, exchange
         self._clock = ExchangeClock()
         self._throttle = Throttle(_SAY_AGAIN_AFTER_S)
+        self._round_s = ROUND_S + 2 * exchange.request_timeout_seconds
         self._intervals = {name: interval_ms(name) for name in settings.feed_timeframes}
         self.rest = Rest(
             exchange.rest_hosts,
@@ -113,10 +115,15 @@ class Ingest:
         async with asyncio.TaskGroup() as group:
             for watch in (self._conflicts, self._lookout, self._clock_watch):
                 group.create_task(watch.run())
-            loads = [group.create_task(feed.load()) for feed in self._feeds.values()]
-            for load, feed in zip(loads, self._feeds.values(), strict=True):
-                group.create_task(self._run_after(load, feed))
-            await asyncio.wait(loads)
+            loads = {
+                name: group.create_task(
+                    watched(f"loading {name}", feed.load, limit_s=self._round_s)
+                )
+                for name, feed in self._feeds.items()
+            }
+            for name, feed in self._feeds.items():
+                group.create_task(self._run_after(loads[name], name, feed))
+            await asyncio.wait(loads.values())
             self._heartbeat.state = "running"
             group.create_task(self._connections.follow())
             group.create_task(self._keep_telling(market))
@@ -138,14 +145,13 @@ class Ingest:
             await asyncio.sleep(_TELL_AGAIN_S)
             await self._tell(market)
 
-    @staticmethod
-    async def _run_after(load: asyncio.Task[None], feed: TimeframeFeed) -> None:
+    async def _run_after(self, load: asyncio.Task[None], name: str, feed: TimeframeFeed) -> None:
         """Run ``feed`` as soon as it is loaded, whatever the others still have to load.
 
         One that loads long may be waiting for readers, who wait for the others' next candles.
         """
         await load
-        await feed.run()
+        await watched(f"feed {name}", feed.run, limit_s=self._round_s)
 
     def _succession(self, planned_age_s: float) -> Succession:
         symbol, settings = self._settings.market.lower(), self._settings

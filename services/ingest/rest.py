@@ -22,6 +22,7 @@ from services.ingest.skew import Skew
 from services.ingest.weight import Weight
 from shared.malformed import Malformed
 from shared.market import Market
+from shared.progress import held, pause, turned
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +171,7 @@ class Rest:
             raise self._next_host(answer.host, str(error)) from None
 
     async def _get(self, path: str, query: Mapping[str, str]) -> _Answer:
-        async with self._turn:
+        async with held(self._turn):
             await self._until_allowed(_WEIGHTS.get(path, 1))
             if self._session is None:
                 raise RuntimeError("Rest is used outside of its context")
@@ -184,6 +185,7 @@ class Rest:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = str(error) or type(error).__name__
                 raise self._next_host(host, f"cannot be reached ({reason})") from error
+            turned()
             self._weigh(answer.headers.get("X-MBX-USED-WEIGHT-1M"))
         if answer.status != 200:
             raise self._failure(host, answer.status, body, answer.headers.get("Retry-After"))
@@ -192,11 +194,11 @@ class Rest:
     async def _until_allowed(self, weight: int) -> None:
         """Sit out what the exchange ordered, and the minute in which enough was asked."""
         # Another request may meanwhile be told to wait longer.
-        while (left_s := self._pause_until - time.monotonic()) > 0:  # noqa: ASYNC110
-            await asyncio.sleep(left_s)
+        while (left_s := self._pause_until - time.monotonic()) > 0:
+            await pause(left_s)
         while (left_s := self._weight.pause_s(weight, self._now_ms())) > 0:
             log.warning("Request weight %s is enough; waiting %.0f s", self._weight, left_s)
-            await asyncio.sleep(left_s)
+            await pause(left_s)
 
     def _weigh(self, used: str | None) -> None:
         self._weight.answered(used, self._now_ms())

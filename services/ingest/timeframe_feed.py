@@ -23,6 +23,7 @@ from services.ingest.vigil import Vigil
 from shared import keys
 from shared.candle import Candle
 from shared.health import Heartbeat
+from shared.progress import pause, turned
 from shared.redis_damage import delete
 from shared.streams import Appended, KlinesWriter
 from shared.times import utc
@@ -155,7 +156,7 @@ class TimeframeFeed:
                 loaded += await self._fill()
             except Unreachable as error:
                 self._flawed("REST", str(error))
-                await asyncio.sleep(max(0.0, self._vigil.retry_in_s(time.monotonic())))
+                await pause(max(0.0, self._vigil.retry_in_s(time.monotonic())))
             else:
                 break
         log.info("Loaded %s data: %d candles", self._name, loaded)
@@ -198,6 +199,7 @@ class TimeframeFeed:
         """Append what the WebSocket does not bring."""
         checked_s = time.monotonic()
         while True:
+            turned()
             left_s = self._seconds_left()
             if left_s > 0:
                 await self._wait(min(left_s, _IDLE_CHECK_S))
@@ -337,6 +339,7 @@ class TimeframeFeed:
             heartbeat.state = "running"
             new = candles[done.duplicates : done.duplicates + done.appended]
             self._note_published(new)
+            heartbeat.facts[f"lag_ms_{self._name}"] = str(new[-1].lag_ms)
             counters[f"candles_{self._name}"] += len(new)
             counters["by_rest"] += sum(candle.source == "rest" for candle in new)
             counters["missing"] += sum(candle.missing for candle in new)

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 
 from services.notifier.channels import Channel
@@ -21,10 +22,11 @@ from services.notifier.hold import CLAIM_MARGIN_S, Hold, now_s
 from services.notifier.inbox import Entry, Inbox
 from services.notifier.limiter import Limiter, limiter_of
 from services.notifier.mute import Mute
+from services.notifier.one_by_one import OneByOne
 from services.notifier.sources import Source
-from services.notifier.turns import Turns
 from shared.events import EventsWriter
 from shared.health import Heartbeat
+from shared.progress import ROUND_S, watched
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
 
@@ -116,6 +118,7 @@ class Delivery:
         """Deliver what comes from ``source``; all replicas share ``gate`` and ``limiter``."""
         notifier, terms = postman.settings.notifier, postman.terms(channel.name)
         self._consumer, self._heartbeat, self._gate = postman.consumer, postman.heartbeat, gate
+        self._name = source.counted(channel.name).replace("_", " ")
         self._give_up_ms = terms.give_up_ms
         self._late_after_ms = round(notifier.late_after_seconds * 1000)
         self._inbox = Inbox(
@@ -157,21 +160,25 @@ class Delivery:
         """Deliver until cancelled."""
         await self._inbox.create()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._serve_fresh(group))
-            group.create_task(self._serve_pending())
+            limit_s = ROUND_S + self._longest_attempt_s
+            for name, work in (
+                ("fresh", partial(self._serve_fresh, group)),
+                ("pending", self._serve_pending),
+            ):
+                group.create_task(watched(f"{self._name} {name}", work, limit_s=limit_s))
 
     # --- what is new
 
     async def _serve_fresh(self, group: asyncio.TaskGroup) -> None:
-        turns = Turns(_AT_ONCE, _TURN_S)
+        steps = OneByOne(_AT_ONCE, _TURN_S)
         while True:
-            await turns.free()
+            await steps.free()
             began_s = now_s()
             for entry in await self._inbox.read(1, _BLOCK_MS):
                 self._heartbeat.data_seen()
                 hold = self._hold(entry[0], 1, began_s)
                 self._in_hand.add(hold.entry_id)
-                await turns.begin(group, self._carry_fresh(hold, entry))
+                await steps.begin(group, self._carry_fresh(hold, entry))
 
     async def _carry_fresh(self, hold: Hold, entry: Entry) -> None:
         try:
@@ -212,11 +219,11 @@ class Delivery:
         self._courier.keep_only({entry.entry_id for entry in pending})
         self._courier.note("pending", str(len(pending)))
         queue = await self._queue(pending)
-        tour, turns = _Round(queue), Turns(_AT_ONCE, _TURN_S)
+        tour, steps = _Round(queue), OneByOne(_AT_ONCE, _TURN_S)
         async with asyncio.TaskGroup() as group:
             for entry in tour:
                 if not self._courier.is_hopeless(entry.entry_id):
-                    await turns.begin(group, self._work_off(entry, tour))
+                    await steps.begin(group, self._work_off(entry, tour))
         return tour.cut_short
 
     async def _queue(self, pending: list[Pending]) -> list[Pending]:

@@ -54,9 +54,11 @@ PURE = [
     "shared/market.py",
     "shared/quality.py",
     "shared/redis_address.py",
+    "shared/status_line.py",
     "shared/timeframe.py",
     "shared/times.py",
     "shared/trade_signal.py",
+    "shared/turns.py",
 ]
 IO = {
     "aiogram", "aiohttp", "aiosmtplib", "asyncio", "hiredis", "http", "logging", "os", "pathlib",

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -342,3 +343,70 @@ def test_an_error_shown_elsewhere_holds_no_secret_either() -> None:
     set_up("ingest", Logging(file=""), redact=[SECRET])
     record = logging.LogRecord("x", logging.ERROR, "", 0, "login %s\nfailed", (SECRET,), None)
     assert cleaned(record) == r"login ********\nfailed"
+
+
+# --- the journal ------------------------------------------------------------------------------
+
+TELL = """
+import logging, os, sys
+from shared.log import set_up
+from shared.settings import Logging
+if sys.argv[1] == "journal":
+    out = os.fstat(1)
+    os.environ["JOURNAL_STREAM"] = f"{out.st_dev}:{out.st_ino}"
+elif sys.argv[1] == "inherited":
+    os.environ["JOURNAL_STREAM"] = "1:2"
+set_up("ingest", Logging(file="", level="DEBUG"))
+log = logging.getLogger("test")
+for level in (10, 20, 30, 40, 50):
+    log.log(level, "at %d", level)
+try:
+    raise OSError("no")
+except OSError:
+    log.exception("with its traceback")
+"""
+
+
+def told(how: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", TELL, how],
+        cwd=Path(__file__).parents[2],
+        env={name: text for name, text in os.environ.items() if name != "JOURNAL_STREAM"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_each_line_to_the_journal_carries_its_level() -> None:
+    lines = told("journal")
+    assert [line[:3] for line in lines[:5]] == ["<7>", "<6>", "<4>", "<3>", "<2>"]
+    assert len(lines) > 7
+    assert {line[:3] for line in lines[5:]} == {"<3>"}  # the traceback, too
+    assert all(FORM.fullmatch(line[3:]) for line in lines[:6])
+
+
+@pytest.mark.parametrize("how", ["no journal", "inherited"])
+def test_other_outputs_carry_no_levels(how: str) -> None:
+    assert all(FORM.fullmatch(line) for line in told(how)[:6])
+
+
+def test_a_refused_configuration_is_an_error_in_the_journal(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"exchange": {"symbol": "BTCUSDT", "symbl": 1}}')
+    reader, writer = os.pipe()
+    stream = os.fstat(writer)
+    done = subprocess.run(
+        [sys.executable, "-m", "services.detector", "--config", str(config)],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "JOURNAL_STREAM": f"{stream.st_dev}:{stream.st_ino}"},
+        stderr=writer,
+        check=False,
+    )
+    os.close(writer)
+    with os.fdopen(reader) as said:
+        lines = said.read().splitlines()
+    assert done.returncode == 78
+    assert len(lines) == 3
+    assert all(line.startswith("<3>") for line in lines)

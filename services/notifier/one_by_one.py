@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 
 
-class Turns:
+class OneByOne:
     """Begins steps in order; the next one when the last has ended, or after ``patience_s``."""
 
     def __init__(self, at_once: int, patience_s: float) -> None:

@@ -1,0 +1,384 @@
+"""An installed scanner on a machine of its own, from the first install to the last trace.
+
+The tests are one story, in their order, on one machine: a container that boots systemd, has no
+network, and runs the simulated outside beside the scanner.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.deploy.conftest import Machine, docker
+
+pytestmark = pytest.mark.timeout(600)
+
+INSTALL = "BTC_SCANNER_HEALTH_SECONDS=60 bash /src/deploy/install.sh --wheels /wheels"
+SERVICES = [
+    "btc-scanner-redis",
+    "btc-scanner-ingest",
+    "btc-scanner-indicators",
+    "btc-scanner-detector",
+    "btc-scanner-notifier@1",
+]
+ALL = ["btc-scanner", *SERVICES]
+SIM_PORTS = "7001,7002,7003,7004,7005"
+CONFIGURE = """
+import json
+outside = json.load(open("/sim/addresses"))
+path = "/etc/btc-scanner/config.json"
+config, smtp = json.load(open(path)), outside["smtp"]
+config["exchange"] |= {
+    "rest_hosts": [outside["rest"]], "ws_hosts": [outside["ws"]],
+    "max_clock_skew_seconds": None, "blind_after_seconds": 100000,
+}
+config["smtp"] = {
+    "server": smtp["host"], "port": smtp["port"], "user": smtp["user"], "use_ssl": True,
+    "from_email": "scanner@example.com", "to_email": "trader@example.com",
+    "ca_file": smtp["ca_file"],
+}
+config["telegram"] = {
+    "enabled": True, "chat_id": str(outside["chat_id"]), "api_url": outside["bot_api"],
+}
+with open(path, "w") as file:
+    json.dump(config, file, indent=2)
+secrets = {"smtp_password": smtp["password"], "telegram_bot_token": outside["bot_token"]}
+for name, secret in secrets.items():
+    with open("/etc/btc-scanner/credentials/" + name, "w") as file:
+        file.write(secret)
+"""
+
+
+def until(what: str, holds: Callable[[], Any], seconds: float = 120) -> Any:
+    """Wait for a condition on the machine."""
+    end = time.monotonic() + seconds
+    while not (seen := holds()):
+        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.5)
+    return seen
+
+
+def show(machine: Machine, unit: str, name: str) -> str:
+    return machine.run(f"systemctl show -p {name} --value {unit}")
+
+
+def pids(machine: Machine) -> dict[str, str]:
+    return {unit: show(machine, unit, "MainPID") for unit in SERVICES}
+
+
+def all_active(machine: Machine) -> bool:
+    states = machine.run(f"systemctl is-active {' '.join(ALL)}", may_fail=True).split()
+    return states == ["active"] * len(ALL)
+
+
+def outside(machine: Machine) -> dict[str, Any]:
+    """What the simulated outside has seen."""
+    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:7005/state').read().decode())"
+    state: dict[str, Any] = json.loads(machine.run(f'python3 -c "{ask}"'))
+    return state
+
+
+def start_outside(machine: Machine, start_ms: int | None = None) -> None:
+    machine.run("mkdir -p /sim && rm -f /sim/addresses")
+    start = f"--start {start_ms}" if start_ms else ""
+    machine.start_in_background(
+        "cd /src && exec /opt/btc-scanner/current/venv/bin/python -m sim --market 7 --days 60"
+        f" --history-days 5 {start} --speed 1200 --weight-limit 0 --dir /sim --ports {SIM_PORTS}"
+        " >/sim/addresses 2>/sim/errors </dev/null"
+    )
+    machine.run("until [ -s /sim/addresses ]; do sleep 0.2; done", timeout=60)
+
+
+def signals(machine: Machine) -> list[str]:
+    listed = json.loads(machine.run("btc-scanner signals -n 1000 --json"))
+    return [each["id"] for each in listed["signals"]]
+
+
+def healthy(machine: Machine) -> bool:
+    return machine.ask("btc-scanner status").returncode == 0
+
+
+def traces(machine: Machine) -> str:
+    """All files that an installation may leave, with owner, mode and content."""
+    places = "/opt /etc /usr/local /var/lib/btc-scanner /var/log/btc-scanner /run/btc-scanner"
+    unlike = "-not -path '*/__pycache__*' -not -path '/var/lib/btc-scanner/*' -not -name '*.log'"
+    return machine.run(
+        f"find {places} {unlike} -printf '%p %u %g %m %l\\n' 2>/dev/null | sort;"
+        f" find /opt /etc /usr/local -type f {unlike} -print0 2>/dev/null | sort -z"
+        " | xargs -0 -r sha256sum; systemctl list-unit-files --no-legend 'btc-scanner*' || true"
+    )
+
+
+# --- install ----------------------------------------------------------------------------------
+
+
+def test_neither_a_dry_run_nor_a_person_without_rights_changes_anything(machine: Machine) -> None:
+    before = traces(machine)
+    said = machine.run(f"{INSTALL} --dry-run")
+    assert "would run: useradd" in said
+    assert "would write: /usr/local/lib/systemd/system/btc-scanner-ingest.service" in said
+    refused = machine.ask("setpriv --reuid=nobody --clear-groups bash /src/deploy/install.sh")
+    assert refused.returncode == 1
+    assert "needs root: sudo bash deploy/install.sh" in refused.stdout
+    assert traces(machine) == before
+
+
+def test_another_distribution_is_told_what_is_known(machine: Machine) -> None:
+    fedora = r'ID=fedora\nVERSION_ID=41\nPRETTY_NAME="Fedora 41"\n'
+    machine.run(f"mv /etc/os-release /root/kept; printf '{fedora}' >/etc/os-release")
+    refused = machine.ask(INSTALL)
+    machine.run("mv -f /root/kept /etc/os-release")
+    assert refused.returncode == 1
+    assert "this is Fedora 41; the installer knows Debian 11 to 13" in refused.stdout
+
+
+def test_after_the_install_all_units_run_under_a_watchdog(machine: Machine) -> None:
+    machine.run(f"{INSTALL} --no-start", timeout=600)
+    assert "OK: /etc/btc-scanner/config.json" in machine.run("btc-scanner config check")
+    start_outside(machine)
+    machine.run(f"python3 - <<'END'\n{CONFIGURE}\nEND")
+    machine.run("systemctl start btc-scanner")
+    assert all_active(machine)  # start waits for all of them
+    for unit in SERVICES:
+        assert show(machine, unit, "WatchdogUSec") == "1min", unit
+        assert show(machine, unit, "User") == "btc-scanner", unit
+        assert show(machine, unit, "Restart") == "always", unit
+    until("status says healthy", lambda: healthy(machine))
+
+
+def test_signals_reach_the_mailbox_and_the_bot(machine: Machine) -> None:
+    def both() -> bool:
+        seen = outside(machine)
+        return bool(seen["mails"] and seen["telegrams"])
+
+    until("a mail and a Telegram message", both, 300)
+    assert signals(machine)
+
+
+def test_the_status_of_each_unit_is_worth_reading(machine: Machine) -> None:
+    wanted = {
+        "btc-scanner": r"5 running; detector: running; last candle [\d:]{8}; \d+ signals? since 20",
+        "btc-scanner-redis": r"(Redis|Valkey) \d+\.\d+\.\d+; \S+ of 256.00M; \d+ clients",
+        "btc-scanner-ingest": r"running; last 1m candle [\d:]{8}, \d+ ms late; .*connected to ws:",
+        "btc-scanner-indicators": r"running; last 1m candle [\d:]{8}",
+        "btc-scanner-detector": r"running; last candle [\d:]{8}; \d+ signals? since 20",
+        "btc-scanner-notifier@1": r"running; email: \d+ delivered.*; telegram: \d+ delivered",
+    }
+    for unit, form in wanted.items():
+        until(
+            f"the status of {unit}",
+            lambda u=unit, f=form: re.match(f, show(machine, u, "StatusText")),
+        )
+        print(f"{unit}: {show(machine, unit, 'StatusText')}")  # noqa: T201 - figures for whoever runs this
+
+
+def test_the_command_line_works_for_root_and_tells_others_how(machine: Machine) -> None:
+    for command in ("status", "signals -n 3", "events -n 3", "config show", "version"):
+        machine.run(f"btc-scanner {command}")
+    assert "secret" not in machine.run("btc-scanner config show")
+    as_nobody = machine.ask(
+        "setpriv --reuid=nobody --clear-groups /usr/local/bin/btc-scanner status"
+    )
+    assert as_nobody.returncode != 0
+    assert "sudo" in as_nobody.stdout
+
+
+# --- what they may do -------------------------------------------------------------------------
+
+
+def test_the_units_verify_and_their_exposure_is_low(machine: Machine) -> None:
+    units = " ".join(
+        f"/usr/local/lib/systemd/system/{unit}.service" for unit in ALL if "@" not in unit
+    )
+    assert machine.run(f"systemd-analyze verify {units} btc-scanner-notifier@1.service 2>&1") == ""
+    for unit in ALL:
+        line = machine.run(f"systemd-analyze security {unit} --no-pager").splitlines()[-1]
+        print(line)  # noqa: T201 - figures for whoever runs this
+        found = re.search(r": ([\d.]+) ", line)
+        assert found is not None, line
+        assert float(found[1]) <= 1.5, line
+
+
+def test_nothing_of_ours_listens_on_tcp(machine: Machine) -> None:
+    listening = machine.run("ss -ltnH | awk '{print $4}'").split()
+    assert {each.rpartition(":")[2] for each in listening} == set(SIM_PORTS.split(","))
+
+
+def test_only_ingest_and_the_notifier_have_a_network(machine: Machine) -> None:
+    # Root of a container may not look at other users' processes, their own user may.
+    look = "setpriv --reuid=btc-scanner --regid=btc-scanner --clear-groups readlink /proc/{}/ns/net"
+    of_all = machine.run("readlink /proc/1/ns/net")
+    found = {unit: machine.run(look.format(pid)) for unit, pid in pids(machine).items()}
+    assert all(each.startswith("net:[") for each in found.values())
+    with_network = {unit for unit, each in found.items() if each == of_all}
+    assert with_network == {"btc-scanner-ingest", "btc-scanner-notifier@1"}
+
+
+def test_secrets_show_in_no_process_list_and_no_log(machine: Machine) -> None:
+    token = "42:SIMULATED"
+    assert token not in machine.run("ps axww -o args")
+    assert token not in machine.run("journalctl --no-pager -o cat")
+    assert machine.ask(f"grep -rl {token} /var/log/btc-scanner").stdout == ""
+    assert machine.run("stat -c '%a %U' /etc/btc-scanner/config.json") == "600 btc-scanner"
+
+
+# --- what they survive ------------------------------------------------------------------------
+
+
+def test_a_service_that_is_killed_comes_back(machine: Machine) -> None:
+    for unit in SERVICES:
+        before = show(machine, unit, "MainPID")
+        machine.run(f"systemctl kill -s KILL --kill-who=main {unit}")
+        until(
+            f"another {unit}", lambda u=unit, b=before: show(machine, u, "MainPID") not in {b, "0"}
+        )
+    until("all active", lambda: all_active(machine))
+    until("status says healthy", lambda: healthy(machine))
+
+
+def hurry_watchdog(machine: Machine, unit: str) -> None:
+    folder = f"/run/systemd/system/{unit}.service.d"
+    machine.run(f"mkdir -p {folder} && printf '[Service]\\nWatchdogSec=6\\n' >{folder}/test.conf")
+    machine.run(f"systemctl daemon-reload && systemctl restart {unit}")
+
+
+def calm_watchdog(machine: Machine, unit: str) -> None:
+    machine.run(f"rm -rf /run/systemd/system/{unit}.service.d && systemctl daemon-reload")
+    machine.run(f"systemctl restart {unit}")
+
+
+@pytest.mark.parametrize("unit", ["btc-scanner-detector", "btc-scanner-redis"])
+def test_a_process_that_stands_still_is_ended_by_the_watchdog(machine: Machine, unit: str) -> None:
+    hurry_watchdog(machine, unit)
+    before = show(machine, unit, "MainPID")
+    # The server itself, not the process beside it.
+    frozen = machine.run(f"pgrep -P {before}") if unit.endswith("redis") else before
+    machine.run(f"kill -STOP {frozen}")
+    until(f"another {unit}", lambda: show(machine, unit, "MainPID") not in {before, "0"})
+    assert "Watchdog timeout" in machine.run(f"journalctl --no-pager -o cat -u {unit}")
+    calm_watchdog(machine, unit)
+    until("all active", lambda: all_active(machine))
+
+
+def test_a_service_that_waits_for_redis_is_left_alone(machine: Machine) -> None:
+    unit = "btc-scanner-detector"
+    hurry_watchdog(machine, unit)
+    before = show(machine, unit, "MainPID")
+    machine.run("systemctl stop btc-scanner-redis")
+    said = "starting: waiting|cannot be reached"
+    until("the reason in its status", lambda: re.search(said, show(machine, unit, "StatusText")))
+    began = time.monotonic()
+    until("longer than its watchdog", lambda: time.monotonic() - began > 15)
+    assert show(machine, unit, "MainPID") == before
+    errors = machine.run(f"journalctl --no-pager -o cat -p err -u {unit}")
+    assert "cannot be reached" in errors  # the journal knows its level
+    assert "evaluating after" not in errors
+    machine.run("systemctl start btc-scanner-redis")
+    until("status says healthy", lambda: healthy(machine))
+    assert show(machine, unit, "MainPID") == before
+    calm_watchdog(machine, unit)
+
+
+def test_a_second_notifier_shares_the_work(machine: Machine) -> None:
+    machine.run("systemctl enable --now btc-scanner-notifier@2")
+    until("6 running", lambda: show(machine, "btc-scanner", "StatusText").startswith("6 running"))
+    status = json.loads(machine.run("btc-scanner status --json", may_fail=True))
+    instances = [each for each in status["services"] if each["service"] == "notifier"]
+    assert len(instances) == 2
+    before = show(machine, "btc-scanner-notifier@2", "MainPID")
+    machine.run("systemctl restart btc-scanner")
+    assert show(machine, "btc-scanner-notifier@2", "MainPID") not in {before, "0"}
+    machine.run("systemctl disable --now btc-scanner-notifier@2")
+
+
+def test_everything_is_there_again_after_a_reboot(machine: Machine) -> None:
+    kept, clock_ms = signals(machine), outside(machine)["clock_ms"]
+    docker("restart", "-t", "30", machine.name)
+    machine.wait_for_boot()
+    start_outside(machine, start_ms=clock_ms + 600_000)  # not before the last candle
+    until("all active", lambda: all_active(machine))
+    until("status says healthy", lambda: healthy(machine))
+    assert set(kept) <= set(signals(machine))
+    assert show(machine, "btc-scanner-notifier@2", "ActiveState") == "inactive"
+
+
+# --- upgrade and end --------------------------------------------------------------------------
+
+
+def test_a_second_install_changes_nothing(machine: Machine) -> None:
+    before, ran = traces(machine), pids(machine)
+    assert "nothing was changed" in machine.run(INSTALL)
+    assert (traces(machine), pids(machine)) == (before, ran)
+
+
+def test_an_upgrade_keeps_data_and_restarts_only_what_changed(machine: Machine) -> None:
+    kept, before = signals(machine), pids(machine)
+    config = machine.run("sha256sum /etc/btc-scanner/config.json")
+    machine.run("echo '# new' >>/src/services/detector/rules.py")
+    said = machine.run(f"{INSTALL} --upgrade")
+    assert "restarting btc-scanner-detector.service" in said
+    after = pids(machine)
+    assert {unit for unit in SERVICES if after[unit] != before[unit]} == {"btc-scanner-detector"}
+    assert set(kept) <= set(signals(machine))
+    assert machine.run("sha256sum /etc/btc-scanner/config.json") == config
+    assert "# new" in machine.run("tail -1 /opt/btc-scanner/current/services/detector/rules.py")
+
+
+def test_what_an_upgrade_left_to_be_restarted_the_next_one_restarts(machine: Machine) -> None:
+    before = pids(machine)
+    machine.run("echo '# newer' >>/src/services/indicators/engine.py")
+    assert "not restarted" in machine.run(f"{INSTALL} --upgrade --no-start")
+    assert pids(machine) == before
+    assert "restarting btc-scanner-indicators.service" in machine.run(f"{INSTALL} --upgrade")
+    after = pids(machine)
+    assert {unit for unit in SERVICES if after[unit] != before[unit]} == {"btc-scanner-indicators"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "echo 'raise SystemExit(3)' >>/src/services/detector/worker.py",
+        r"sed -i 's/async def own(self) -> None:/&\n        raise OSError(5)/'"
+        " /src/services/indicators/worker.py",
+    ],
+    ids=["at import", "at run"],
+)
+def test_an_upgrade_with_which_it_does_not_run_is_taken_back(machine: Machine, broken: str) -> None:
+    was = machine.run("readlink /opt/btc-scanner/current")
+    kept = signals(machine)
+    machine.run(f"cp -a /src /src.good; {broken}")
+    failed = machine.ask(f"{INSTALL} --upgrade", timeout=400)
+    machine.run("rm -rf /src && mv /src.good /src")
+    assert failed.returncode == 1, failed.stdout
+    assert "going back to the one before" in failed.stdout
+    assert "the version from before runs again" in failed.stdout
+    assert machine.run("readlink /opt/btc-scanner/current") == was
+    assert all_active(machine)
+    assert set(kept) <= set(signals(machine))
+
+
+def test_after_an_uninstall_only_what_is_the_users_is_left(machine: Machine) -> None:
+    config = machine.run("sha256sum /etc/btc-scanner/config.json")
+    machine.run("bash /src/deploy/install.sh --uninstall")
+    assert machine.run("systemctl list-unit-files --no-legend 'btc-scanner*'", may_fail=True) == ""
+    assert machine.run("pgrep -u btc-scanner -a", may_fail=True) == ""
+    programs = "/opt/btc-scanner /usr/local/bin/btc-scanner /usr/local/lib/systemd"
+    assert machine.run(f"ls -d {programs} 2>/dev/null", may_fail=True) == ""
+    assert machine.run("sha256sum /etc/btc-scanner/config.json") == config
+    assert machine.run("ls /var/lib/btc-scanner/redis")
+
+
+def test_a_new_install_finds_the_data_again(machine: Machine) -> None:
+    machine.run(INSTALL, timeout=600)
+    until("all active", lambda: all_active(machine))
+    assert signals(machine)
+
+
+def test_after_a_purge_nothing_is_left(machine: Machine) -> None:
+    machine.run("bash /src/deploy/install.sh --uninstall --purge")
+    left = "find / -xdev -name '*btc*scanner*' -not -path '/src/*' -not -path '/proc/*' 2>/dev/null"
+    assert machine.run(f"{left} || true") == ""
+    assert machine.run("getent passwd btc-scanner; getent group btc-scanner", may_fail=True) == ""
