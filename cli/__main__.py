@@ -311,7 +311,7 @@ def _version(chosen: argparse.Namespace) -> int:
 def _settings_of_a_running_scanner(config: Path | None) -> "Settings":
     """The settings; without redis.url, with the address of the Redis that ``up`` runs."""
     from cli.embedded_redis import running_url  # noqa: PLC0415
-    from cli.up_command import REDIS_URL_VARIABLE, redis_directory  # noqa: PLC0415
+    from cli.up_command import redis_directory, redis_variables  # noqa: PLC0415
     from shared.configuration import find_config, load_settings  # noqa: PLC0415
 
     path = find_config(config)
@@ -319,7 +319,7 @@ def _settings_of_a_running_scanner(config: Path | None) -> "Settings":
     if settings.redis.embedded:
         url = running_url(redis_directory(path))
         if url is not None:
-            return load_settings(path, {**os.environ, REDIS_URL_VARIABLE: url})
+            return load_settings(path, {**os.environ, **redis_variables(url, ours=True)})
     return settings
 
 

@@ -29,6 +29,7 @@ DOCKER_SECRETS = Path("/run/secrets")
 # Each is the name of an environment variable, and in small letters that of a secret file.
 SECRET_NAMES = MappingProxyType(
     {
+        "REDIS_PASSWORD": ("redis", "password"),
         "SMTP_PASSWORD": ("smtp", "password"),
         "TELEGRAM_BOT_TOKEN": ("telegram", "bot_token"),
         "TELEGRAM_CHAT_ID": ("telegram", "chat_id"),
@@ -150,7 +151,7 @@ class _Draft:
             self.origins[f"{section}.{key}"] = origin
 
     def add_secrets(self, environ: Mapping[str, str]) -> None:
-        """The three secrets, from files and then from their own variables."""
+        """The secrets, from files and then from their own variables."""
         credentials = environ.get("CREDENTIALS_DIRECTORY")
         folders = [DOCKER_SECRETS, *([Path(credentials)] if credentials else [])]
         for variable, (section, key) in SECRET_NAMES.items():
@@ -259,9 +260,12 @@ def _repetitions(section: str, key: str, values: object, found: Sequence[Fault])
 
 
 def _missing_files(settings: Settings) -> Iterator[Clash]:
-    path = settings.smtp.ca_file if settings.smtp else None
-    if path and not (path.is_file() and os.access(path, os.R_OK)):
-        yield Clash(("smtp.ca_file",), "is not a file that can be read", "correct its path")
+    named = {"redis.ca_file": settings.redis.ca_file}
+    if settings.smtp:
+        named["smtp.ca_file"] = settings.smtp.ca_file
+    for key, path in named.items():
+        if path and not (path.is_file() and os.access(path, os.R_OK)):
+            yield Clash((key,), "is not a file that can be read", "correct its path")
 
 
 def _section_of(annotation: object) -> type[Section]:

@@ -10,6 +10,7 @@ deadline is ``asyncio.timeout`` here instead. The same holds for Sentinel and Cl
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from hashlib import sha1
 from typing import Any, TypeVar, cast
@@ -59,6 +60,11 @@ def shown_url(url: str) -> str:
 # redis-py). Where redis-py has a class for a code, it takes the code off the text.
 _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | str, str], ...] = (
     (NoPrimary, "{text}"),
+    (ssl.SSLCertVerificationError, "{certificate}"),
+    (
+        ssl.SSLError,
+        "does not agree on TLS ({cause}): write redis:// if it has none, or see its tls- settings",
+    ),
     (TooOld, "is too old: install Redis 7.0 or Valkey 8 or newer, or leave redis.url empty"),
     (exceptions.BusyLoadingError, "is loading its data; this ends by itself"),
     (
@@ -109,9 +115,29 @@ def remedy(error: BaseException, url: str) -> str | None:
             text = _said(each)
             fits = text.startswith(kind) if isinstance(kind, str) else isinstance(each, kind)
             if fits:
-                what = advice.format(text=text, cause=_cause(each))
+                what = advice.format(text=text, cause=_cause(each), certificate=_certificate(each))
                 return f"Redis at {shown_url(url)} {what}"
     return None
+
+
+# By the number that OpenSSL gives to what is wrong (X509_V_ERR_…).
+_CERTIFICATES = {
+    9: "shows a certificate that is not valid yet: is the clock of this machine right?",
+    10: "shows a certificate that has expired: renew it, on the server",
+    62: "shows a certificate for another name: write a name that it holds in redis.url",
+    64: "shows a certificate for another address: write a name that it holds in redis.url",
+}
+
+
+def _certificate(error: BaseException) -> str:
+    """What is wrong with the server's certificate."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return ""
+    return _CERTIFICATES.get(
+        error.verify_code,
+        f"shows a certificate that is not trusted here ({error.verify_message}): name the file of"
+        " its authority in redis.ca_file",
+    )
 
 
 class Damaged(RedisError):

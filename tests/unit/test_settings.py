@@ -114,6 +114,46 @@ def test_forms_of_redis_urls(load: Any, url: str) -> None:
     assert not settings.redis.embedded
 
 
+@pytest.mark.parametrize(
+    ("url", "complete"),
+    [
+        ("redis://h", "redis://:p%40s%2Fs@h"),
+        ("redis://me@h:6380/3", "redis://me:p%40s%2Fs@h:6380/3"),
+        ("unix://me@/run/r.sock?db=2", "unix://me:p%40s%2Fs@/run/r.sock?db=2"),
+        ("redis+sentinel://me@s1,s2/m?sentinel_password=x",
+         "redis+sentinel://me:p%40s%2Fs@s1,s2/m?sentinel_password=x"),
+        ("redis+cluster://me@n1:1,n2", "redis+cluster://me:p%40s%2Fs@n1:1,n2"),
+    ],
+)  # fmt: skip
+def test_the_password_for_redis_may_come_apart_from_its_url(
+    load: Any, url: str, complete: str
+) -> None:
+    settings = load({"redis": {"url": url}}, {"REDIS_PASSWORD": "p@s/s"})
+    assert settings.redis.effective_url == complete
+    assert settings.masked()["redis"] == {"url": url, "password": "********", "ca_file": None}
+    assert {"p@s/s", "p%40s%2Fs"} <= set(settings.secrets())
+    assert "p@s/s" not in repr(settings)
+
+
+def test_the_password_for_redis_may_come_from_a_secret_file(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "redis_password").write_text("in-a-file\n")
+    settings = load({"redis": {"url": "redis://h"}}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.redis.effective_url == "redis://:in-a-file@h"
+
+
+def test_our_own_redis_wants_no_password(load: Any) -> None:
+    settings = load({}, {"REDIS_PASSWORD": "of another program"})
+    assert settings.redis.effective_url == "redis://127.0.0.1:6379/0"
+
+
+@pytest.mark.parametrize("url", ["rediss://h:1", "rediss+sentinel://h/m", "rediss+cluster://h"])
+def test_certificate_authorities_for_redis(load: Any, tmp_path: Path, url: str) -> None:
+    ca_file = tmp_path / "my ca.pem"
+    ca_file.touch()
+    settings = load({"redis": {"url": url, "ca_file": str(ca_file)}})
+    assert settings.redis.effective_url == f"{url}?ssl_ca_certs={tmp_path}/my%20ca.pem"
+
+
 # --- what is refused --------------------------------------------------------------------------
 
 TELEGRAM = {"enabled": True, "bot_token": "123:abc", "chat_id": "1"}
@@ -370,6 +410,41 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("redis host", {"redis": {"url": "redis:///0"}}, "redis.url", "no host", ""),
     ("redis database", {"redis": {"url": "redis://h/zero"}}, "redis.url", "database", ""),
     ("redis password", {"redis": {"url": "redis://:p#w@h"}}, "redis.url", "", ""),
+    (
+        "redis password twice",
+        {"redis": {"url": "redis://:x@h", "password": "x"}},
+        "redis.password",
+        "has a password of its own",
+        "",
+    ),
+    (
+        "redis password in the query",
+        {"redis": {"url": "redis://h?password=x", "password": "x"}},
+        "redis.password",
+        "has a password of its own",
+        "",
+    ),
+    (
+        "redis ca without tls",
+        {"redis": {"url": "redis://h", "ca_file": "/etc/hosts"}},
+        "redis.ca_file",
+        "is not encrypted",
+        "",
+    ),
+    (
+        "redis ca twice",
+        {"redis": {"url": "rediss://h?ssl_ca_certs=x", "ca_file": "/etc/hosts"}},
+        "redis.ca_file",
+        "has ssl_ca_certs",
+        "",
+    ),
+    (
+        "redis ca",
+        {"redis": {"url": "rediss://h", "ca_file": "no-such.pem"}},
+        "redis.ca_file",
+        "not a file",
+        "",
+    ),
     ("redis socket", {"redis": {"url": "unix://run"}}, "redis.url", "absolute path", ""),
     (
         "lead",
