@@ -115,6 +115,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_json(command("status", _status, "tell how each service is doing", _STATUS))
     _add_signals(command("signals", _signals, "list the latest signals", _SIGNALS))
     _add_signals(command("events", _events, "list what happened to the scanner itself", _EVENTS))
+    _add_redis_acl(
+        command("redis-acl", _redis_acl, "make a Redis user for each service", _REDIS_ACL)
+    )
     _add_config(command("config", _no_config_command, "check or show the configuration"), common)
     command("version", _version, "print the version")
     return parser
@@ -159,6 +162,26 @@ Newest first, from the stream of the running scanner, with whether each was sent
 _EVENTS = """\
 Newest first: feeds that were blind, services that were down, data that Redis lost, and when that
 ended. What stands now is shown by status."""
+
+
+_REDIS_ACL = """\
+Prints an ACL file for Redis (aclfile /etc/redis/users.acl): a user for each service and one for
+these commands (operator), with new passwords, and no other. Each may only touch the keys of its
+work, by the commands of its work. Then set redis.url to redis://ingest@HOST:6379/0 and so on, and
+give each its password by REDIS_PASSWORD or a secret file redis_password."""
+
+
+def _add_redis_acl(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--passwords", type=Path, metavar="DIR",
+        help="keep the passwords in DIR/USER/redis_password, and print only their hashes",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the ACL file")
+    parser.add_argument(
+        "--reload", action="store_true",
+        help="then let the Redis at redis.url, if it runs, read its ACL file again",
+    )  # fmt: skip
+    _add_json(parser)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -297,6 +320,13 @@ def _config_show(chosen: argparse.Namespace) -> int:
     from cli import config_command  # noqa: PLC0415
 
     return config_command.show(chosen.config)
+
+
+def _redis_acl(chosen: argparse.Namespace) -> int:
+    from cli import redis_acl_command  # noqa: PLC0415
+
+    code = redis_acl_command.run(chosen.passwords, chosen.out, as_json=chosen.json)
+    return redis_acl_command.reload(chosen.config) if chosen.reload and code == 0 else code
 
 
 def _no_config_command(chosen: argparse.Namespace) -> int:

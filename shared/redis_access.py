@@ -62,6 +62,10 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
     (NoPrimary, "{text}"),
     (ssl.SSLCertVerificationError, "{certificate}"),
     (
+        (ssl.SSLEOFError, ssl.SSLZeroReturnError),
+        "cannot be reached ({cause}): start it, or correct redis.url",
+    ),
+    (
         ssl.SSLError,
         "does not agree on TLS ({cause}): write redis:// if it has none, or see its tls- settings",
     ),
@@ -69,9 +73,12 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
     (exceptions.BusyLoadingError, "is loading its data; this ends by itself"),
     (
         (exceptions.AuthenticationError, exceptions.AuthorizationError),
-        "wants a password, or another one: set redis.url (redis://USER:PASSWORD@HOST:PORT/0)",
+        "wants a password, or another one: set redis.url (redis://USER:PASSWORD@HOST:PORT/0), or"
+        " REDIS_PASSWORD and redis://USER@HOST:PORT/0",
     ),
     (exceptions.NoPermissionError, "refuses a command ({text}): extend the user's ACL"),
+    ("The user executing the script", "refuses a command ({text}): extend the user's ACL"),
+    ("ACL failure in script", "refuses a command ({text}): extend the user's ACL"),
     (exceptions.ReadOnlyError, "is a read-only replica: point redis.url to the primary"),
     (
         exceptions.OutOfMemoryError,

@@ -37,6 +37,7 @@ PURE = [
     "shared/malformed.py",
     "shared/market.py",
     "shared/quality.py",
+    "shared/redis_acl.py",
     "shared/redis_address.py",
     "shared/timeframe.py",
     "shared/times.py",
@@ -54,7 +55,7 @@ DECODERS = {
     "services/ingest/pages.py": {"msgspec"},
 }
 STANDARD = {
-    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "ipaddress",
+    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "hashlib", "ipaddress",
     "itertools", "math", "re", "statistics", "typing", "urllib",
 }  # fmt: skip
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/__init__.py"))

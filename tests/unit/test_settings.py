@@ -130,7 +130,7 @@ def test_the_password_for_redis_may_come_apart_from_its_url(
 ) -> None:
     settings = load({"redis": {"url": url}}, {"REDIS_PASSWORD": "p@s/s"})
     assert settings.redis.effective_url == complete
-    assert settings.masked()["redis"] == {"url": url, "password": "********", "ca_file": None}
+    assert settings.masked()["redis"]["password"] == "********"
     assert {"p@s/s", "p%40s%2Fs"} <= set(settings.secrets())
     assert "p@s/s" not in repr(settings)
 

@@ -9,7 +9,8 @@ from cli import CommandError, up_command
 from cli.__main__ import main, parse
 from shared.config_errors import ConfigError, Fault
 
-COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "config", "version"]
+COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "config", "redis-acl",
+            "version"]  # fmt: skip
 CALLS = [
     *([command] for command in COMMANDS if command not in ("replay", "config")),
     ["replay", "candles.csv", "--out", "here"],
