@@ -113,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
         command("replay", _replay, "send a file of candles through the real services", _REPLAY)
     )
     _add_json(command("status", _status, "tell how each service is doing", _STATUS))
+    _add_health(command("health", _health, "tell whether a service on this host is well", _HEALTH))
     _add_signals(command("signals", _signals, "list the latest signals", _SIGNALS))
     _add_signals(command("events", _events, "list what happened to the scanner itself", _EVENTS))
     _add_redis_acl(
@@ -156,6 +157,11 @@ Health of each service, lengths and lags of the streams, the last candle per tim
 factors of a signal are met, and what is pending and delivered per channel. Exits with 1 when
 something is unhealthy."""
 
+_HEALTH = """\
+Asks the process itself, for health checks of container engines and for scripts: exits with 0 when
+it is well, with 1 when it is starting, hangs, waits for something or does not run here, and says
+which in one line. How all is, and what to do, is told by status."""
+
 _SIGNALS = """\
 Newest first, from the stream of the running scanner, with whether each was sent."""
 
@@ -169,6 +175,11 @@ Prints an ACL file for Redis (aclfile /etc/redis/users.acl): a user for each ser
 these commands (operator), with new passwords, and no other. Each may only touch the keys of its
 work, by the commands of its work. Then set redis.url to redis://ingest@HOST:6379/0 and so on, and
 give each its password by REDIS_PASSWORD or a secret file redis_password."""
+
+
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("service", choices=("ingest", "indicators", "detector", "notifier"))
+    parser.add_argument("--instance", help="its name among several of this service (default: 1)")
 
 
 def _add_redis_acl(parser: argparse.ArgumentParser) -> None:
@@ -292,6 +303,14 @@ def _status(chosen: argparse.Namespace) -> int:
     from cli import status_command  # noqa: PLC0415
 
     return status_command.run(_settings_of_a_running_scanner(chosen.config), chosen.json)
+
+
+def _health(chosen: argparse.Namespace) -> int:
+    from cli import health_command  # noqa: PLC0415
+    from shared.health_address import default_instance  # noqa: PLC0415
+
+    instance = chosen.instance or default_instance(os.environ)
+    return health_command.run(chosen.service, instance, chosen.config)
 
 
 def _signals(chosen: argparse.Namespace) -> int:

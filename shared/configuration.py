@@ -17,14 +17,12 @@ from pydantic import ValidationError
 
 from shared import config_errors as errors
 from shared.config_errors import ConfigError, Fault
+from shared.config_place import CONFIG_VARIABLE, config_place, named_config
 from shared.settings import Clash, Section, Settings, Smtp, clashes
 
 __all__ = ["ConfigError", "find_config", "load_settings"]
 
 PREFIX = "BTC_SCANNER__"
-CONFIG_VARIABLE = "BTC_SCANNER_CONFIG"
-LOCAL_CONFIG = Path("config.json")
-SYSTEM_CONFIG = Path("/etc/btc-scanner/config.json")
 DOCKER_SECRETS = Path("/run/secrets")
 # Each is the name of an environment variable, and in small letters that of a secret file.
 SECRET_NAMES = MappingProxyType(
@@ -46,13 +44,10 @@ def find_config(
 
     Raises: ConfigError, if a file that was named is not there.
     """
-    named = (os.environ if environ is None else environ).get(CONFIG_VARIABLE, "")
-    path = config or (Path(named) if named else None)
+    environ = os.environ if environ is None else environ
+    path = named_config(config, environ)
     if path is None:
-        return next(
-            (place for place in (LOCAL_CONFIG, SYSTEM_CONFIG) if os.path.lexists(place)), None
-        )
-    path = path.expanduser()
+        return config_place(None, environ)
     if not os.path.lexists(path):
         by = "--config" if config else f"the environment variable {CONFIG_VARIABLE}"
         fault = Fault(

@@ -17,7 +17,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from shared.checkup import verdict
 from shared.configuration import ConfigError, load_settings
+from shared.health_address import default_instance
+from shared.health_door import open_door
 from shared.log import set_up
 from shared.settings import Settings
 
@@ -50,7 +53,11 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
     parser.add_argument("--config", type=Path, help="configuration file (JSON)")
-    parser.add_argument("--instance", default="1", help="name among several of this service")
+    parser.add_argument(
+        "--instance",
+        default=default_instance(os.environ),
+        help="name among several of this service",
+    )
     if extend is not None:
         extend(parser)
     arguments = parser.parse_args()
@@ -61,7 +68,12 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
         return EX_CONFIG
     set_up(service, settings.logging, redact=settings.secrets())
     gc.freeze()  # what is loaded now stays: a collection in the middle of a candle need not walk it
-    return run(serve(settings, arguments.instance))
+
+    async def answering() -> None:
+        async with open_door(service, arguments.instance, arguments.config, verdict):
+            await serve(settings, arguments.instance)
+
+    return run(answering())
 
 
 def run(main: Coroutine[None, None, None]) -> int:

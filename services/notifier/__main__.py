@@ -17,6 +17,7 @@ from services.notifier.delivery import Delivery, Postman
 from services.notifier.message import Periods
 from services.notifier.sources import EVENTS, SIGNALS
 from services.notifier.wording import Wording
+from shared.checkup import examine
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.market import market_of
@@ -83,6 +84,7 @@ async def serve(settings: Settings, instance: str) -> None:
         postman = Postman(access, consumer, settings, heartbeat, events)
         heartbeat.facts.update(channels=" ".join(settings.channels), consumer=consumer)
         try:
+            examine(settings, access, heartbeat)
             await access.ready()
             async with asyncio.TaskGroup() as group:
                 group.create_task(heartbeat.beat(access))

@@ -19,6 +19,7 @@ from redis import exceptions
 from redis.asyncio import Redis
 
 from cli.embedded_redis import find_server
+from cli.health_command import ask
 from cli.outside_process import OutsideProcess, outside_process
 from cli.pipeline import PipelineOptions, simulated
 from cli.processes import bound
@@ -26,6 +27,7 @@ from cli.redis_acl_command import kept_in
 from cli.supervisor import SERVICES, Supervisor, services
 from shared import keys
 from shared.configuration import load_settings
+from shared.health_address import door_of
 from shared.redis_acl import USERS, acl_file
 from shared.settings import Settings
 from tests.conftest import REQUIRED
@@ -155,6 +157,10 @@ async def test_the_whole_scanner_works_and_no_command_is_refused(
         await wait_until(lambda: _told(guarded, "down"), "the event DOWN", 20)
         supervisor.kill("detector", signal.SIGCONT)
         await wait_until(lambda: _told(guarded, "up"), "the event UP", 20)
+        for name in SERVICES:
+            own = door_of(name, "1", tmp_path / f"{name}.json")
+            well, words = await asyncio.to_thread(ask, own)
+            assert well or name == "ingest", words  # whose market is over
         for command in ("status", "signals", "events"):
             done = await asyncio.to_thread(operator, guarded, tmp_path, command)
             assert "refuses" not in done.stdout + done.stderr

@@ -42,6 +42,7 @@ PURE = [
     "shared/timeframe.py",
     "shared/times.py",
     "shared/trade_signal.py",
+    "shared/wellbeing.py",
 ]
 IO = {
     "aiogram", "aiohttp", "aiosmtplib", "asyncio", "hiredis", "http", "logging", "os", "pathlib",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from shared import config_place, timeframe
 from shared import configuration as module
-from shared import timeframe
 from shared.config_errors import ConfigError, Fault
 from shared.configuration import find_config, load_settings
 from shared.settings import Settings, SignalRules, Smtp
@@ -25,7 +25,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file of the machine that runs the test is found."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
-    monkeypatch.setattr(module, "SYSTEM_CONFIG", tmp_path / "etc.json")
+    monkeypatch.setattr(config_place, "SYSTEM_CONFIG", tmp_path / "etc.json")
     monkeypatch.setattr(module, "DOCKER_SECRETS", tmp_path / "docker-secrets")
 
 
@@ -765,8 +765,8 @@ def test_the_file_is_searched_in_the_documented_order(tmp_path: Path) -> None:
     places = [tmp_path / "given.json", tmp_path / "variable.json", Path("config.json")]
     environ = {"BTC_SCANNER_CONFIG": str(places[1])}
     assert find_config(None, {}) is None
-    module.SYSTEM_CONFIG.write_text("{}")
-    assert find_config(None, {}) == module.SYSTEM_CONFIG
+    config_place.SYSTEM_CONFIG.write_text("{}")
+    assert find_config(None, {}) == config_place.SYSTEM_CONFIG
     for place in places:
         place.write_text("{}")
     assert find_config(None, {}) == Path("config.json")

@@ -9,10 +9,11 @@ from cli import CommandError, up_command
 from cli.__main__ import main, parse
 from shared.config_errors import ConfigError, Fault
 
-COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "config", "redis-acl",
+COMMANDS = ["demo", "up", "replay", "status", "signals", "events", "config", "health", "redis-acl",
             "version"]  # fmt: skip
 CALLS = [
-    *([command] for command in COMMANDS if command not in ("replay", "config")),
+    *([command] for command in COMMANDS if command not in ("replay", "config", "health")),
+    ["health", "ingest"],
     ["replay", "candles.csv", "--out", "here"],
     ["config", "check"],
     ["config", "show"],
