@@ -206,6 +206,14 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         "--speed", type=_positive, metavar="N", help="market time per real time (default: chosen)"
     )
 
+    parser.add_argument(
+        "--serve", type=Path, metavar="DIR",
+        help="only simulate, for services in containers, whose configuration is written to DIR",
+    )  # fmt: skip
+    parser.add_argument(
+        "--name", default="localhost", help="with --serve: the host name of this machine for them"
+    )
+
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -274,8 +282,12 @@ def _count(text: str) -> int:
 
 
 def _demo(chosen: argparse.Namespace) -> int:
-    from cli import demo_command  # noqa: PLC0415
+    from cli import demo_command, outside_command  # noqa: PLC0415
 
+    if chosen.serve is not None:
+        return outside_command.run(
+            chosen.serve, name=chosen.name, seed=chosen.seed, speed=chosen.speed
+        )
     return demo_command.run(seconds=chosen.seconds, seed=chosen.seed, speed=chosen.speed)
 
 

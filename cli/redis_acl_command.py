@@ -74,6 +74,9 @@ async def _reload(url: str) -> int:
     try:
         async with asyncio.timeout(_RELOAD_S):
             await access.client.execute_command("ACL", "LOAD")  # type: ignore[no-untyped-call]
+    except TimeoutError:
+        print(f"Redis at {shown_url(url)} does not answer; it reads the users when it starts.")
+        return 0
     except (RedisError, OSError) as error:
         said = remedy(error, url) or f"Redis at {shown_url(url)} says: {error}"
         if "cannot be reached" in said:

@@ -1,6 +1,7 @@
 """A certificate authority of our own, and a certificate for the loopback names."""
 
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -29,8 +30,8 @@ class Certificates:
         return context
 
 
-def make_certificates(directory: Path) -> Certificates:
-    """Write a fresh authority and a certificate for 127.0.0.1, ::1 and localhost."""
+def make_certificates(directory: Path, also: Collection[str] = ()) -> Certificates:
+    """Write a fresh authority and a certificate for 127.0.0.1, ::1, localhost and ``also``."""
     directory.mkdir(parents=True, exist_ok=True)
     files = Certificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -46,6 +47,7 @@ def make_certificates(directory: Path) -> Certificates:
     names = x509.SubjectAlternativeName(
         [
             x509.DNSName("localhost"),
+            *(x509.DNSName(each) for each in also),
             x509.IPAddress(ip_address("127.0.0.1")),
             x509.IPAddress(ip_address("::1")),
         ]

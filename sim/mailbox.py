@@ -46,6 +46,7 @@ class Mailbox:
 
     Args:
         directory: for the certificates; needed unless mode is "plain".
+        names: that the certificate holds beside those of loopback.
         mode: "tls" (implicit), "starttls" (required before anything else) or "plain".
 
     Attributes:
@@ -63,6 +64,7 @@ class Mailbox:
         password: str = "secret",  # noqa: S107 -- a simulated account
         host: str = "127.0.0.1",
         port: int = 0,
+        names: Collection[str] = (),
     ) -> None:
         if mode != "plain" and directory is None:
             raise ValueError(f"mode {mode} needs a directory for its certificates")
@@ -75,7 +77,7 @@ class Mailbox:
         self.mails: list[Mail] = []
         self.answers: Script[str] = Script()
         self.refused: dict[str, str] = {}
-        self._directory = directory
+        self._directory, self._names = directory, tuple(names)
         self._connections: set[_Connection] = set()
         self._stack = AsyncExitStack()
 
@@ -83,7 +85,7 @@ class Mailbox:
         loop = asyncio.get_running_loop()
         context = None
         if self._directory is not None and self.mode != "plain":
-            certificates = make_certificates(self._directory)
+            certificates = make_certificates(self._directory, self._names)
             self.ca_file = certificates.ca_file
             context = certificates.server_context()
         desk = _Desk(self)
