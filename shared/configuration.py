@@ -59,8 +59,16 @@ def find_config(
     return path
 
 
-def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    channels: bool = True,
+) -> Settings:
     """The settings from file, secret files and environment, the later winning.
+
+    Without ``channels`` the sections of those are left out: whoever delivers nothing needs none of
+    their secrets, and may not have them.
 
     Raises: ConfigError, with every fault of all sources.
     """
@@ -75,6 +83,8 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     draft.add_secrets(environ)
     draft.add_variables(environ)
     draft.drop_half_sections()
+    if not channels:
+        draft.drop_channels()
     settings = draft.judge()
     if settings is None or draft.faults:
         raise ConfigError(draft.faults, source)
@@ -192,6 +202,14 @@ class _Draft:
         smtp = self.values.get("smtp")
         if isinstance(smtp, dict) and set(smtp) == {"password"} and "smtp.password" in self.origins:
             self.values["smtp"] = None
+
+    def drop_channels(self) -> None:
+        """Where alerts go is the business of others."""
+        for section in ("smtp", "telegram"):
+            self.values.pop(section, None)
+        self.faults = [
+            fault for fault in self.faults if not fault.path.startswith(("smtp.", "telegram."))
+        ]
 
     def judge(self) -> Settings | None:
         """The settings, or None with every fault noted."""

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 EX_CONFIG = 78
+# The others need no secret of a mail server or a bot.
+_WITH_CHANNELS = ("notifier",)
 _REPEAT_CANCEL_S = 1.5
 _GIVE_UP_S = 4.5  # below the five seconds that are promised, and below a supervisor's grace
 
@@ -62,7 +64,7 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
         extend(parser)
     arguments = parser.parse_args()
     try:
-        settings = load_settings(arguments.config)
+        settings = load_settings(arguments.config, channels=service in _WITH_CHANNELS)
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EX_CONFIG

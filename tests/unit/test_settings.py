@@ -886,6 +886,19 @@ def test_a_secret_file_that_cannot_be_read_is_named(faults: Any, tmp_path: Path)
     assert str(tmp_path / "telegram_bot_token") in found["telegram.bot_token"].origin
 
 
+def test_whoever_delivers_nothing_needs_no_secret_of_a_channel(tmp_path: Path) -> None:
+    config = tmp_path / "without-secrets.json"
+    smtp = {**SMTP, "user": "me"}
+    config.write_text(json.dumps({"smtp": smtp, "telegram": {"enabled": True, "chat_id": 1}}))
+    with pytest.raises(ConfigError):
+        load_settings(config, {})
+    (tmp_path / "smtp_password").mkdir()  # not readable as a file
+    environ = {"TELEGRAM_BOT_TOKEN": "1:x", "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    settings = load_settings(config, environ, channels=False)
+    assert settings.smtp is None
+    assert settings.telegram == Settings().telegram
+
+
 # --- secrets ----------------------------------------------------------------------------------
 
 
