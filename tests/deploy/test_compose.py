@@ -8,9 +8,10 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ OVERRIDE = """
 services:
   demo-outside: { networks: [demo, outside] }
   notifier: { volumes: ["demo-outside:/demo:ro"] }
+  operator: { volumes: ["demo-outside:/demo:ro"] }
 """
 OUTSIDE = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9082/%s').read().decode())"
 
@@ -41,7 +43,6 @@ class Stack:
 
     folder: Path
     environment: dict[str, str]
-    seconds: dict[str, float] = field(default_factory=dict)
 
     def run(self, *command: str, may_fail: bool = False, timeout: float = 900) -> str:
         done = subprocess.run(
@@ -81,7 +82,8 @@ class Stack:
         return self.run("docker", "exec", name, *command, may_fail=may_fail)
 
     def redis(self, container: str, *command: str) -> str:
-        ask = 'REDISCLI_AUTH=$(cat /run/passwords/operator/redis_password) redis-cli --user operator "$@"'
+        password = "REDISCLI_AUTH=$(cat /run/passwords/operator/redis_password)"
+        ask = f'{password} redis-cli --user operator "$@"'
         return self.inside(container, "sh", "-c", ask, "sh", *command).strip()
 
     def outside(self, what: str) -> dict[str, Any]:
@@ -147,24 +149,29 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.run("docker", "image", "rm", "-f", name, may_fail=True)
 
 
-def timed(stack: Stack, what: str, action: Callable[[], Any]) -> None:
+def say(what: str) -> None:
+    """Something to know, for who runs with -s."""
+    sys.stdout.write(f"\n{what}\n")
+
+
+def timed(what: str, action: Callable[[], Any]) -> None:
     began = time.monotonic()
     action()
-    print(f"\n{what}: {time.monotonic() - began:.0f} s")
+    say(f"{what}: {time.monotonic() - began:.0f} s")
 
 
 def test_the_demo_of_a_fresh_clone_delivers_and_all_is_healthy(stack: Stack) -> None:
     assert not (stack.folder / "config.json").exists()
     assert not (stack.folder / "secrets").exists()
-    timed(stack, "build", lambda: stack.compose("--profile", "demo", "build"))
+    timed("build", lambda: stack.compose("--profile", "demo", "build"))
     image = stack.environment["BTC_SCANNER_IMAGE"]
     sizes = [
         int(stack.run("docker", "image", "inspect", name, "--format", "{{.Size}}"))
         for name in (image, "python:3.13-slim")
     ]
-    print(f"image: {sizes[0] / 1e6:.0f} MB, {(sizes[0] - sizes[1]) / 1e6:.0f} MB above its base")
+    say(f"image: {sizes[0] / 1e6:.0f} MB, {(sizes[0] - sizes[1]) / 1e6:.0f} MB above its base")
     up = ["--profile", "demo", "up", "-d", "--wait"]
-    timed(stack, "start of the demo until all is healthy", lambda: stack.compose(*up))
+    timed("start of the demo until all is healthy", lambda: stack.compose(*up))
     found = stack.inspected()
     assert set(found) == {f"demo-{name}-1" for name in (*SERVICES, "redis", "outside")}
     assert {each["State"]["Health"]["Status"] for each in found.values()} == {"healthy"}
@@ -258,13 +265,26 @@ def test_three_notifiers_share_the_work(stack: Stack) -> None:
     assert len(mailed) == len(set(mailed))
 
 
+# Kills the service itself, the one child of the container's init.
+KILL = """
+import os
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    parent = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1]
+    if parent == "1" and int(pid) != os.getpid():
+        os.kill(int(pid), 9)
+"""
+STOP = """
+import os, signal
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    command = open(f"/proc/{pid}/cmdline").read()
+    if "services" in command and int(pid) not in (1, os.getpid()):
+        os.kill(int(pid), signal.SIGSTOP)
+"""
+
+
 def test_a_killed_service_is_started_again_and_goes_on(stack: Stack) -> None:
-    kill = (
-        "import os, glob; [os.kill(int(p.split('/')[2]), 9) for p in glob.glob('/proc/[0-9]*/stat')"
-    )
-    kill += " if open(p).read().rpartition(')')[2].split()[1] == '1' and int(p.split('/')[2]) != os.getpid()]"
     for name in SERVICES:
-        stack.inside(f"demo-{name}-1", "python", "-c", kill, may_fail=True)
+        stack.inside(f"demo-{name}-1", "python", "-c", KILL, may_fail=True)
     for name in SERVICES:
         container = f"demo-{name}-1"
         until(
@@ -279,11 +299,7 @@ def test_a_killed_service_is_started_again_and_goes_on(stack: Stack) -> None:
 
 
 def test_a_hanging_service_becomes_unhealthy(stack: Stack) -> None:
-    project = stack.environment["COMPOSE_PROJECT_NAME"]
-    stack.run("docker", "exec", f"{project}-demo-indicators-1", "python", "-c",
-              "import os, signal; [os.kill(int(p), signal.SIGSTOP) for p in os.listdir('/proc')"
-              " if p.isdigit() and b'services' in open(f'/proc/{p}/cmdline', 'rb').read()"
-              " and int(p) not in (1, os.getpid())]")  # fmt: skip
+    stack.inside("demo-indicators-1", "python", "-c", STOP)
     until("unhealthy", lambda: stack.health("demo-indicators-1") == "unhealthy")
     log = stack.inspected()["demo-indicators-1"]["State"]["Health"]["Log"]
     assert "does not answer within 4 s" in log[-1]["Output"]
@@ -310,7 +326,7 @@ def test_the_real_one_runs_on_its_secrets_and_its_volume(stack: Stack) -> None:
         (folder / name).write_text(f"{secret}\n")
     services = ["redis", *SERVICES]
     up = ["up", "-d", "--wait", "--scale", "notifier=3", *services]
-    timed(stack, "start of the real one until all is healthy", lambda: stack.compose(*up))
+    timed("start of the real one until all is healthy", lambda: stack.compose(*up))
     found = stack.inspected()
     assert {"notifier-1", "notifier-2", "notifier-3"} < set(found)
     until("a mail and a Telegram message", lambda: stack.delivered() and stack.telegrams())
@@ -326,9 +342,15 @@ def test_the_real_one_runs_on_its_secrets_and_its_volume(stack: Stack) -> None:
 
 def test_the_operators_commands_work_in_a_container(stack: Stack) -> None:
     run = ["run", "--rm", "-T", "operator"]
-    until("healthy", lambda: "healthy" in stack.compose(*run, "status", may_fail=True).lower())
+    said = until("HEALTHY", lambda: _healthy(stack.compose(*run, "status", may_fail=True)))
+    assert all(f"\n  {name}" in said for name in SERVICES)
     assert "BTC/USDT" in stack.compose(*run, "signals")
     assert "DENIED" not in stack.compose(*run, "events").upper()
+
+
+def _healthy(said: str) -> str:
+    found = [line for line in said.splitlines() if line.startswith("HEALTHY ")]
+    return said if found else ""
 
 
 def test_state_outlives_containers_restarts_and_removal(stack: Stack) -> None:
