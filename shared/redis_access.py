@@ -104,7 +104,7 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
     (exceptions.AskError, "is a cluster that moves keys between its nodes; this ends by itself"),
     (
         (exceptions.TimeoutError, TimeoutError),
-        f"does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused?",
+        f"does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused{{tls}}?",
     ),
     (NodeLost, "has a node that cannot be reached, {text}: start it, or wait for its replica"),
     (
@@ -122,7 +122,12 @@ def remedy(error: BaseException, url: str) -> str | None:
             text = _said(each)
             fits = text.startswith(kind) if isinstance(kind, str) else isinstance(each, kind)
             if fits:
-                what = advice.format(text=text, cause=_cause(each), certificate=_certificate(each))
+                what = advice.format(
+                    text=text,
+                    cause=_cause(each),
+                    certificate=_certificate(each),
+                    tls=", or without TLS (then redis://)" if url.startswith("rediss") else "",
+                )
                 return f"Redis at {shown_url(url)} {what}"
     return None
 
@@ -156,7 +161,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     each: BaseException | None = error
     while each is not None:
         yield each
-        each = each.__cause__
+        hidden = each.__context__ if isinstance(each.__context__, ssl.SSLError) else None
+        each = each.__cause__ or hidden  # redis-py does not say that TLS is the cause
 
 
 def _said(error: BaseException) -> str:

@@ -77,7 +77,7 @@ def test_every_service_has_its_own_redis_user_and_sees_its_own_password_only() -
 
 
 def test_only_who_has_business_outside_can_leave() -> None:
-    outside = {name for name, text in services().items() if "outside]" in text}
+    outside = {name for name, text in services().items() if "[inside, outside]" in text}
     assert outside == {"ingest", "notifier"}
     assert "inside: { internal: true }" in COMPOSE
     assert "demo: { internal: true }" in COMPOSE
