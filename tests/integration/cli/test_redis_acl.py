@@ -71,8 +71,8 @@ async def test_a_redis_that_runs_reads_its_users_again(
                str(out), "--save", ""]), stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        operator = Redis(port=port, username="operator",
-                         password=(folder / "operator" / "redis_password").read_text().strip())  # fmt: skip
+        password = (folder / "operator" / "redis_password").read_text().strip()
+        operator = Redis(port=port, username="operator", password=password)
 
         def answers() -> bool:
             try:
