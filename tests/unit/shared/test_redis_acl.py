@@ -79,7 +79,7 @@ def test_a_service_writes_its_own_heartbeat_only() -> None:
 def test_the_file_holds_hashes_and_no_user_without_a_password() -> None:
     text = acl_file(PASSWORDS, hashed=True)
     first, *others = text.splitlines()
-    assert first == "user default off resetpass resetkeys resetchannels -@all"
+    assert first == "user default off resetpass ~* &* +@all"
     assert [line.split()[1] for line in others] == list(USERS)
     for line, user in zip(others, USERS, strict=True):
         assert line.split()[3] == f"#{sha256(PASSWORDS[user].encode()).hexdigest()}"
