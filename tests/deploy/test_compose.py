@@ -302,7 +302,7 @@ def test_a_hanging_service_becomes_unhealthy(stack: Stack) -> None:
     stack.inside("demo-indicators-1", "python", "-c", STOP)
     until("unhealthy", lambda: stack.health("demo-indicators-1") == "unhealthy")
     log = stack.inspected()["demo-indicators-1"]["State"]["Health"]["Log"]
-    assert "does not answer within 4 s" in log[-1]["Output"]
+    assert "does not answer within 3 s" in log[-1]["Output"]
 
 
 def test_without_a_configuration_the_real_one_does_not_start(stack: Stack) -> None:

@@ -104,7 +104,7 @@ async def test_services_tell_of_themselves_what_they_meet(tmp_path: Path) -> Non
         await running.says("ingest", "the last 1m candle came", 0)
         await running.says("notifier", "delivers by", 0)
         running.processes["detector"].send_signal(signal.SIGSTOP)
-        await running.says("detector", "does not answer within 4 s: it hangs, or is stopped", 1)
+        await running.says("detector", "does not answer within 3 s: it hangs, or is stopped", 1)
         running.processes["detector"].kill()
         await running.says("detector", "does not run on this host with this configuration", 1)
         assert await asyncio.to_thread(asked, "ingest", running.config, "--instance", "2") == (
