@@ -3,13 +3,13 @@
 DEV := ./btc-scanner --dev
 ARGS :=
 
-.PHONY: help setup demo up test check docs bench stops chaos soak fuzz lock clean
+.PHONY: help setup demo up test test-deploy check docs bench stops chaos soak fuzz lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "BTC Scalping Scanner. For education; not financial advice."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## build the environment for running, testing and developing
 	@$(DEV)
@@ -27,10 +27,19 @@ test: ## run all tests
 		|| echo "No redis-server here: tests use the bundled Valkey only (sudo apt install redis-server adds the other)."
 	@$(DEV) -m pytest -q $(ARGS)
 
-check: ## check style and types
+check: ## check style and types, and what makes containers
 	@$(DEV) -m ruff check .
 	@$(DEV) -m ruff format --check .
 	@$(DEV) -m mypy
+	@bash deploy/check_containers.sh
+
+# Builds an image and runs it in containers of its own. Takes minutes, so it is no part of `make test`.
+test-deploy: ## the demo and the real scanner in containers (needs docker)
+	@if docker info >/dev/null 2>&1; then \
+		BTC_SCANNER_TEST_DEPLOY=1 $(DEV) -m pytest -q -s tests/deploy $(ARGS); \
+	else \
+		echo "No container engine here (docker info fails): the deployment tests were skipped."; \
+	fi
 
 docs: ## write the tables of docs/delivery.md from the code
 	@$(DEV) -m cli.answer_tables

@@ -17,18 +17,17 @@ from pydantic import SecretStr, ValidationError
 
 from shared import config_errors as errors
 from shared.config_errors import ConfigError, Fault
+from shared.config_place import CONFIG_VARIABLE, config_place, named_config
 from shared.settings import Clash, Section, Settings, Smtp, clashes
 
 __all__ = ["ConfigError", "Examined", "examine", "find_config", "load_settings"]
 
 PREFIX = "BTC_SCANNER__"
-CONFIG_VARIABLE = "BTC_SCANNER_CONFIG"
-LOCAL_CONFIG = Path("config.json")
-SYSTEM_CONFIG = Path("/etc/btc-scanner/config.json")
 DOCKER_SECRETS = Path("/run/secrets")
 # Each is the name of an environment variable, and in small letters that of a secret file.
 SECRET_NAMES = MappingProxyType(
     {
+        "REDIS_PASSWORD": ("redis", "password"),
         "SMTP_PASSWORD": ("smtp", "password"),
         "TELEGRAM_BOT_TOKEN": ("telegram", "bot_token"),
         "TELEGRAM_CHAT_ID": ("telegram", "chat_id"),
@@ -45,13 +44,10 @@ def find_config(
 
     Raises: ConfigError, if a file that was named is not there.
     """
-    named = (os.environ if environ is None else environ).get(CONFIG_VARIABLE, "")
-    path = config or (Path(named) if named else None)
+    environ = os.environ if environ is None else environ
+    path = named_config(config, environ)
     if path is None:
-        return next(
-            (place for place in (LOCAL_CONFIG, SYSTEM_CONFIG) if os.path.lexists(place)), None
-        )
-    path = path.expanduser()
+        return config_place(None, environ)
     if not os.path.lexists(path):
         by = "--config" if config else f"the environment variable {CONFIG_VARIABLE}"
         fault = Fault(
@@ -63,8 +59,16 @@ def find_config(
     return path
 
 
-def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    channels: bool = True,
+) -> Settings:
     """The settings from file, secret files and environment, the later winning.
+
+    Without ``channels`` the sections of those are left out: whoever delivers nothing needs none of
+    their secrets, and may not have them.
 
     Raises: ConfigError, with every fault of all sources.
     """
@@ -79,6 +83,8 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     draft.add_secrets(environ)
     draft.add_variables(environ)
     draft.drop_half_sections()
+    if not channels:
+        draft.drop_channels()
     settings = draft.judge()
     if settings is None or draft.faults:
         raise ConfigError(draft.faults, source)
@@ -150,7 +156,7 @@ class _Draft:
             self.origins[f"{section}.{key}"] = origin
 
     def add_secrets(self, environ: Mapping[str, str]) -> None:
-        """The three secrets, from files and then from their own variables."""
+        """The secrets, from files and then from their own variables."""
         credentials = environ.get("CREDENTIALS_DIRECTORY")
         folders = [DOCKER_SECRETS, *([Path(credentials)] if credentials else [])]
         for variable, (section, key) in SECRET_NAMES.items():
@@ -196,6 +202,14 @@ class _Draft:
         smtp = self.values.get("smtp")
         if isinstance(smtp, dict) and set(smtp) == {"password"} and "smtp.password" in self.origins:
             self.values["smtp"] = None
+
+    def drop_channels(self) -> None:
+        """Where alerts go is the business of others."""
+        for section in ("smtp", "telegram"):
+            self.values.pop(section, None)
+        self.faults = [
+            fault for fault in self.faults if not fault.path.startswith(("smtp.", "telegram."))
+        ]
 
     def judge(self) -> Settings | None:
         """The settings, or None with every fault noted."""
@@ -259,9 +273,12 @@ def _repetitions(section: str, key: str, values: object, found: Sequence[Fault])
 
 
 def _missing_files(settings: Settings) -> Iterator[Clash]:
-    path = settings.smtp.ca_file if settings.smtp else None
-    if path and not (path.is_file() and os.access(path, os.R_OK)):
-        yield Clash(("smtp.ca_file",), "is not a file that can be read", "correct its path")
+    named = {"redis.ca_file": settings.redis.ca_file}
+    if settings.smtp:
+        named["smtp.ca_file"] = settings.smtp.ca_file
+    for key, path in named.items():
+        if path and not (path.is_file() and os.access(path, os.R_OK)):
+            yield Clash((key,), "is not a file that can be read", "correct its path")
 
 
 def _section_of(annotation: object) -> type[Section]:
