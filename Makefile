@@ -27,14 +27,15 @@ test: ## run all tests
 		|| echo "No redis-server here: tests use the bundled Valkey only (sudo apt install redis-server adds the other)."
 	@$(DEV) -m pytest -q $(ARGS)
 
-check: ## check style and types, scripts and units
+check: ## check style and types, scripts, units and what makes containers
 	@$(DEV) -m ruff check .
 	@$(DEV) -m ruff format --check .
 	@$(DEV) -m mypy
 	@bash deploy/check.sh
+	@bash deploy/check_containers.sh
 
-# Installs on machines of its own: containers that boot systemd. Takes minutes, so it is no part of `make test`.
-test-deploy: ## install, upgrade and remove on a fresh systemd machine (needs docker)
+# Installs on machines of its own, and runs in containers of its own. Takes minutes, so it is no part of `make test`.
+test-deploy: ## install on a fresh systemd machine, and run in containers (needs docker)
 	@if docker info >/dev/null 2>&1; then \
 		BTC_SCANNER_TEST_DEPLOY=1 $(DEV) -m pytest -q -s tests/deploy $(ARGS); \
 	else \

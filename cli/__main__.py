@@ -115,6 +115,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_json(command("doctor", _doctor, "tell what is wrong with this installation", _DOCTOR))
     _add_json(command("status", _status, "tell how each service is doing", _STATUS))
+    _add_health(command("health", _health, "tell whether a service on this host is well", _HEALTH))
     _add_signals(command("signals", _signals, "list the latest signals", _SIGNALS))
     _add_signals(command("events", _events, "list what happened to the scanner itself", _EVENTS))
     _add_dead(
@@ -124,6 +125,9 @@ def build_parser() -> argparse.ArgumentParser:
     command("unmute", _unmute, "send signals again", _UNMUTE)
     _add_test_alert(
         command("test-alert", _test_alert, "send a test by the real channels", _TEST_ALERT)
+    )
+    _add_redis_acl(
+        command("redis-acl", _redis_acl, "make a Redis user for each service", _REDIS_ACL)
     )
     _add_config(command("config", _no_command, "check or show the configuration"), common)
     command("version", _version, "print the version")
@@ -169,6 +173,11 @@ Health of each service, lengths and lags of the streams, the last candle per tim
 factors of a signal are met, and what is pending and delivered per channel. Exits with 1 when
 something is unhealthy."""
 
+_HEALTH = """\
+Asks the process itself, for health checks of container engines and for scripts: exits with 0 when
+it is well, with 1 when it is starting, hangs, waits for something or does not run here, and says
+which in one line. How all is, and what to do, is told by status."""
+
 _SIGNALS = """\
 Newest first, from the stream of the running scanner, with whether each was sent."""
 
@@ -194,6 +203,30 @@ Adds a signal that is marked TEST to the stream; the running notifier delivers i
 also while signals are muted. Prints what each recipient's mail server or Telegram answered, or what
 stands in the way. Exits with 1 unless everybody was reached."""
 
+_REDIS_ACL = """\
+Prints an ACL file for Redis (aclfile /etc/redis/users.acl): a user for each service and one for
+these commands (operator), with new passwords, and no other. Each may only touch the keys of its
+work, by the commands of its work. Then set redis.url to redis://ingest@HOST:6379/0 and so on, and
+give each its password by REDIS_PASSWORD or a secret file redis_password."""
+
+
+def _add_health(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("service", choices=("ingest", "indicators", "detector", "notifier"))
+    parser.add_argument("--instance", help="its name among several of this service (default: 1)")
+
+
+def _add_redis_acl(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--passwords", type=Path, metavar="DIR",
+        help="keep the passwords in DIR/USER/redis_password, and print only their hashes",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the ACL file")
+    parser.add_argument(
+        "--reload", action="store_true",
+        help="then let the Redis at redis.url, if it runs, read its ACL file again",
+    )  # fmt: skip
+    _add_json(parser)
+
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -204,6 +237,14 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--speed", type=_positive, metavar="N", help="market time per real time (default: chosen)"
+    )
+
+    parser.add_argument(
+        "--serve", type=Path, metavar="DIR",
+        help="only simulate, for services in containers, whose configuration is written to DIR",
+    )  # fmt: skip
+    parser.add_argument(
+        "--name", default="localhost", help="with --serve: the host name of this machine for them"
     )
 
 
@@ -312,8 +353,12 @@ def _count(text: str) -> int:
 
 
 def _demo(chosen: argparse.Namespace) -> int:
-    from cli import demo_command  # noqa: PLC0415
+    from cli import demo_command, outside_command  # noqa: PLC0415
 
+    if chosen.serve is not None:
+        return outside_command.run(
+            chosen.serve, name=chosen.name, seed=chosen.seed, speed=chosen.speed
+        )
     return demo_command.run(seconds=chosen.seconds, seed=chosen.seed, speed=chosen.speed)
 
 
@@ -347,6 +392,14 @@ def _status(chosen: argparse.Namespace) -> int:
     from cli import status_command  # noqa: PLC0415
 
     return status_command.run(_settings_of_a_running_scanner(chosen.config), chosen.json)
+
+
+def _health(chosen: argparse.Namespace) -> int:
+    from cli import health_command  # noqa: PLC0415
+    from shared.health_address import default_instance  # noqa: PLC0415
+
+    instance = chosen.instance or default_instance(os.environ)
+    return health_command.run(chosen.service, instance, chosen.config)
 
 
 def _signals(chosen: argparse.Namespace) -> int:
@@ -407,6 +460,13 @@ def _no_command(chosen: argparse.Namespace) -> int:
     raise AssertionError(chosen)  # argparse insists on one of its own commands
 
 
+def _redis_acl(chosen: argparse.Namespace) -> int:
+    from cli import redis_acl_command  # noqa: PLC0415
+
+    code = redis_acl_command.run(chosen.passwords, chosen.out, as_json=chosen.json)
+    return redis_acl_command.reload(chosen.config) if chosen.reload and code == 0 else code
+
+
 def _version(chosen: argparse.Namespace) -> int:
     print(f"btc-scanner {VERSION} (Python {sys.version.split()[0]})")
     return 0
@@ -415,7 +475,7 @@ def _version(chosen: argparse.Namespace) -> int:
 def _settings_of_a_running_scanner(config: Path | None) -> "Settings":
     """The settings; without redis.url, with the address of the Redis that ``up`` runs."""
     from cli.embedded_redis import running_url  # noqa: PLC0415
-    from cli.up_command import REDIS_URL_VARIABLE, redis_directory  # noqa: PLC0415
+    from cli.up_command import redis_directory, redis_variables  # noqa: PLC0415
     from shared.configuration import find_config, load_settings  # noqa: PLC0415
 
     path = find_config(config)
@@ -423,7 +483,7 @@ def _settings_of_a_running_scanner(config: Path | None) -> "Settings":
     if settings.redis.embedded:
         url = running_url(redis_directory(path))
         if url is not None:
-            return load_settings(path, {**os.environ, REDIS_URL_VARIABLE: url})
+            return load_settings(path, {**os.environ, **redis_variables(url, ours=True)})
     return settings
 
 

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from shared.config_errors import ConfigError
-from shared.configuration import find_config, load_settings
+from shared.configuration import find_config, holds_secret, load_settings
 from shared.settings import Settings
 
 EXIT_FAULTY = 2
@@ -86,7 +85,8 @@ def _warnings(settings: Settings, path: Path | None) -> Iterator[str]:
             )
         if settings.smtp.server.endswith("example.com"):
             yield "smtp.server is still that of the example"
-    if path and _readable_by_others(path) and _holds_secret(path):
+    # Were it readable by everybody, it would have been refused.
+    if path and _readable_by_others(path) and holds_secret(_written(path)):
         yield (f"{path} holds a secret and others can read it: chmod 600 {shlex.quote(str(path))}")
 
 
@@ -94,14 +94,7 @@ def _readable_by_others(path: Path) -> bool:
     return bool(stat.S_IMODE(os.stat(path).st_mode) & 0o077)
 
 
-def _holds_secret(path: Path) -> bool:
-    """Whether a secret stands in the file itself; the file is known to be right."""
+def _written(path: Path) -> dict[str, Any]:
+    """What stands in the file itself, which is known to be right."""
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
-    url = (values.get("redis") or {}).get("url") or ""
-    return bool(
-        (values.get("smtp") or {}).get("password")
-        or (values.get("telegram") or {}).get("bot_token")
-        or (values.get("health") or {}).get("ping_url")
-        or urlsplit(url).password
-        or "password=" in url
-    )
+    return values

@@ -163,5 +163,5 @@ def _outside(options: PipelineOptions, server: RedisServer) -> list[str]:
 def forget_environment() -> None:
     """Drop variables that would win over the simulation's configuration."""
     for name in list(os.environ):
-        if name.startswith(PREFIX) or name in SECRET_NAMES:
+        if name.startswith(PREFIX) or name in (*SECRET_NAMES, "CREDENTIALS_DIRECTORY"):
             del os.environ[name]

@@ -33,7 +33,6 @@ from cli.status_view import (
     document,
     headline,
     judge,
-    oldest_healthy_ms,
     text,
     unreachable_document,
 )
@@ -46,6 +45,7 @@ from shared.redis_access import RedisAccess, remedy, shown_url
 from shared.settings import Settings
 from shared.timeframe import interval_ms
 from shared.trade_signal import FACTORS, Signal, read_signal
+from shared.wellbeing import oldest_healthy_ms
 
 T = TypeVar("T")
 

@@ -12,18 +12,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.times import utc
+from shared.wellbeing import LONGEST_WAIT_MS
 
 WIDTH = 100
-
-# A signal that waits longer than this is late for anybody who scalps.
-LONGEST_WAIT_MS = 120_000
 
 # A heartbeat lives longer than its process: this many missed beats mean that nobody is there.
 _MISSED_BEATS = 5
 _SHORTEST_SILENCE_MS = 10_000
 
 _STARTING_MS = 120_000
-_SLACK_MS = 30_000
 
 _UP = "start all with: ./btc-scanner up"
 _EMPTY_REMEDY = (
@@ -233,17 +230,6 @@ class Verdict:
 
 
 SERVICES = ("ingest", "indicators", "detector", "notifier")
-
-
-def oldest_healthy_ms(
-    interval_ms: int, close_deadline_seconds: float, missing_after_seconds: float
-) -> int:
-    """Age of the last candle that a healthy feed stays below: the next one is there by then.
-
-    The next candle or, where the exchange has none, its marker.
-    """
-    grace_s = max(close_deadline_seconds, missing_after_seconds)
-    return interval_ms + round(grace_s * 1000) + _SLACK_MS
 
 
 # --- verdict ----------------------------------------------------------------------------------

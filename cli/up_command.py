@@ -10,6 +10,7 @@ from cli.supervisor import SERVICES, ServiceSpec, Supervisor, run_until_signalle
 from shared.settings import Settings
 
 REDIS_URL_VARIABLE = "BTC_SCANNER__REDIS__URL"
+_REDIS_PASSWORD_VARIABLE = "BTC_SCANNER__REDIS__PASSWORD"  # noqa: S105 - its name
 
 
 def redis_directory(config: Path | None) -> Path:
@@ -20,6 +21,11 @@ def redis_directory(config: Path | None) -> Path:
     if config is not None and os.access(config.absolute().parent, os.W_OK):
         return config.absolute().parent / "run" / "redis"
     return Path.cwd() / "run" / "redis"
+
+
+def redis_variables(url: str, *, ours: bool) -> dict[str, str]:
+    """What makes services use the server at ``url``; ours wants no password."""
+    return {REDIS_URL_VARIABLE: url, **({_REDIS_PASSWORD_VARIABLE: ""} if ours else {})}
 
 
 def run(settings: Settings, config: Path | None) -> int:
@@ -38,7 +44,8 @@ async def supervise(settings: Settings, config: Path | None, specs: list[Service
     async with running_redis(settings.redis.url.get_secret_value(), directory) as redis:
         kept = "" if redis.pid is None else f", data in {_shown(directory)}"
         _say(f"Redis: {redis}{kept}")
-        async with Supervisor(specs, environment={REDIS_URL_VARIABLE: redis.url}, say=_say):
+        variables = redis_variables(redis.url, ours=redis.pid is not None)
+        async with Supervisor(specs, environment=variables, say=_say):
             _say(
                 f"Watching {exchange.symbol} ({', '.join(exchange.timeframes)}) with "
                 f"{', '.join(SERVICES)}; alerts go to {', '.join(settings.channels)}. "

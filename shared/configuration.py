@@ -18,19 +18,18 @@ from pydantic import SecretStr, ValidationError
 
 from shared import config_errors as errors
 from shared.config_errors import ConfigError, Fault
+from shared.config_place import CONFIG_VARIABLE, config_place, named_config
 from shared.file_access import is_open_to_others
 from shared.settings import Clash, Section, Settings, Smtp, clashes
 
 __all__ = ["ConfigError", "Examined", "examine", "find_config", "load_settings"]
 
 PREFIX = "BTC_SCANNER__"
-CONFIG_VARIABLE = "BTC_SCANNER_CONFIG"
-LOCAL_CONFIG = Path("config.json")
-SYSTEM_CONFIG = Path("/etc/btc-scanner/config.json")
 DOCKER_SECRETS = Path("/run/secrets")
 # Each is the name of an environment variable, and in small letters that of a secret file.
 SECRET_NAMES = MappingProxyType(
     {
+        "REDIS_PASSWORD": ("redis", "password"),
         "SMTP_PASSWORD": ("smtp", "password"),
         "TELEGRAM_BOT_TOKEN": ("telegram", "bot_token"),
         "TELEGRAM_CHAT_ID": ("telegram", "chat_id"),
@@ -49,13 +48,10 @@ def find_config(
 
     Raises: ConfigError, if a file that was named is not there.
     """
-    named = (os.environ if environ is None else environ).get(CONFIG_VARIABLE, "")
-    path = config or (Path(named) if named else None)
+    environ = os.environ if environ is None else environ
+    path = named_config(config, environ)
     if path is None:
-        return next(
-            (place for place in (LOCAL_CONFIG, SYSTEM_CONFIG) if os.path.lexists(place)), None
-        )
-    path = path.expanduser()
+        return config_place(None, environ)
     if not os.path.lexists(path):
         by = "--config" if config else f"the environment variable {CONFIG_VARIABLE}"
         fault = Fault(
@@ -67,8 +63,16 @@ def find_config(
     return path
 
 
-def load_settings(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    config: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    channels: bool = True,
+) -> Settings:
     """The settings from file, secret files and environment, the later winning.
+
+    Without ``channels`` the sections of those are left out: whoever delivers nothing needs none of
+    their secrets, and may not have them.
 
     Raises: ConfigError, with every fault of all sources.
     """
@@ -85,6 +89,8 @@ def load_settings(config: Path | None = None, environ: Mapping[str, str] | None 
     draft.add_secrets(environ)
     draft.add_variables(environ)
     draft.drop_half_sections()
+    if not channels:
+        draft.drop_channels()
     settings = draft.judge()
     if settings is None or draft.faults:
         raise ConfigError(draft.faults, source)
@@ -98,17 +104,7 @@ def _too_open(path: Path) -> Fault:
 
 def holds_secret(values: Mapping[str, Any]) -> bool:
     """Whether a configuration names a password or a token, other than those of the example."""
-    found = [
-        section.get(key)
-        for name, key in (("smtp", "password"), ("telegram", "bot_token"))
-        if isinstance(section := values.get(name), dict)
-    ]
-    redis = values.get("redis")
-    url = redis.get("url") if isinstance(redis, dict) else None
-    if isinstance(url, str):
-        found.append(url.rpartition("@")[0].rpartition("//")[2].partition(":")[2])
-    texts = [text.strip() for text in found if isinstance(text, str)]
-    return any(text and not text.startswith(_PLACEHOLDER) for text in texts)
+    return any(_secrets_in(values))
 
 
 def _read_json(path: Path) -> tuple[dict[str, Any], list[Fault]]:
@@ -176,7 +172,7 @@ class _Draft:
             self.origins[f"{section}.{key}"] = origin
 
     def add_secrets(self, environ: Mapping[str, str]) -> None:
-        """The three secrets, from files and then from their own variables."""
+        """The secrets, from files and then from their own variables."""
         credentials = environ.get("CREDENTIALS_DIRECTORY")
         folders = [DOCKER_SECRETS, *([Path(credentials)] if credentials else [])]
         for variable, (section, key) in SECRET_NAMES.items():
@@ -222,6 +218,14 @@ class _Draft:
         smtp = self.values.get("smtp")
         if isinstance(smtp, dict) and set(smtp) == {"password"} and "smtp.password" in self.origins:
             self.values["smtp"] = None
+
+    def drop_channels(self) -> None:
+        """Where alerts go is the business of others."""
+        for section in ("smtp", "telegram"):
+            self.values.pop(section, None)
+        self.faults = [
+            fault for fault in self.faults if not fault.path.startswith(("smtp.", "telegram."))
+        ]
 
     def judge(self) -> Settings | None:
         """The settings, or None with every fault noted."""
@@ -285,9 +289,12 @@ def _repetitions(section: str, key: str, values: object, found: Sequence[Fault])
 
 
 def _missing_files(settings: Settings) -> Iterator[Clash]:
-    path = settings.smtp.ca_file if settings.smtp else None
-    if path and not (path.is_file() and os.access(path, os.R_OK)):
-        yield Clash(("smtp.ca_file",), "is not a file that can be read", "correct its path")
+    named = {"redis.ca_file": settings.redis.ca_file}
+    if settings.smtp:
+        named["smtp.ca_file"] = settings.smtp.ca_file
+    for key, path in named.items():
+        if path and not (path.is_file() and os.access(path, os.R_OK)):
+            yield Clash((key,), "is not a file that can be read", "correct its path")
 
 
 def _section_of(annotation: object) -> type[Section]:
@@ -380,6 +387,6 @@ def _secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
 def _is_secret(text: str) -> bool:
     """Whether the value of a secret key says anything: a URL of Redis may hold no password."""
     if not text.startswith(("redis", "unix:")) or "://" not in text:
-        return bool(text.strip())
+        return bool(text.strip()) and not text.strip().startswith(_PLACEHOLDER)
     login, at, _ = text.partition("@")
     return bool(at and ":" in login.partition("//")[2]) or "password=" in text

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, UserDict, defaultdict, deque
 from collections.abc import Mapping
 from math import ceil
 
@@ -20,6 +20,7 @@ from shared.progress import report_status
 from shared.redis_access import RedisAccess, flat
 from shared.settings import Health
 from shared.status_line import status_line
+from shared.wellbeing import Life
 
 _HOUR_S = 3600.0
 _LATENCIES_KEPT = 1000
@@ -48,10 +49,28 @@ class _Errors(logging.Handler):
         return len(self.times)
 
 
+class Facts(UserDict[str, str]):
+    """Facts by name, and since when each is as it is."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        super().__init__()
+
+    def __setitem__(self, name: str, text: str) -> None:
+        if self.data.get(name) != text:
+            self._since[name] = time.monotonic()
+        super().__setitem__(name, text)
+
+    def unchanged_s(self, name: str) -> float | None:
+        """For how long a fact has been as it is; None if it is not known."""
+        return time.monotonic() - self._since[name] if name in self.data else None
+
+
 class Heartbeat:
     """Counters and facts of one process; ``beat`` keeps writing them.
 
     Attributes:
+        service: Whose it is.
         counters: Totals since the start, by name.
         facts: Present state, by name (``connection``, ``last_1m``, ...).
         state: One word or a short sentence: ``starting``, ``running``, ``waiting for …``.
@@ -59,7 +78,7 @@ class Heartbeat:
 
     def __init__(self, service: str, instance: str, settings: Health) -> None:
         """Start counting; nothing is written before ``beat`` runs."""
-        self._service, self._instance, self._settings = service, instance, settings
+        self.service, self._instance, self._settings = service, instance, settings
         self._started, self._started_ms = time.monotonic(), int(time.time() * 1000)
         self._latencies: dict[str, deque[float]] = defaultdict(
             lambda: deque(maxlen=_LATENCIES_KEPT)
@@ -67,13 +86,25 @@ class Heartbeat:
         self._errors = _Errors()
         logging.getLogger().addHandler(self._errors)
         self.counters: Counter[str] = Counter()
-        self.facts: dict[str, str] = {}
+        self.facts = Facts()
+        self._written: float | None = None
         self.state = "starting"
         self.last_data_ms = 0
 
     def data_seen(self) -> None:
         """Note that input arrived now."""
         self.last_data_ms = int(time.time() * 1000)
+
+    def life(self, trouble: str | None) -> Life:
+        """What this process knows of itself; ``trouble`` is what it waits for."""
+        now = time.monotonic()
+        return Life(
+            state=self.state,
+            trouble=trouble,
+            up_s=now - self._started,
+            beat_s=None if self._written is None else now - self._written,
+            interval_s=self._settings.interval_seconds,
+        )
 
     def took(self, what: str, milliseconds: float) -> None:
         """Add one latency measurement."""
@@ -83,7 +114,7 @@ class Heartbeat:
         """The heartbeat as flat text."""
         now_ms = int(time.time() * 1000)
         known = {
-            "service": self._service,
+            "service": self.service,
             "instance": self._instance,
             "version": VERSION,
             "pid": str(os.getpid()),
@@ -106,11 +137,12 @@ class Heartbeat:
 
     async def beat(self, access: RedisAccess) -> None:
         """Write the heartbeat until cancelled, and take it away on a clean end."""
-        key = keys.health(self._service, self._instance)
+        key = keys.health(self.service, self._instance)
         report_status(lambda: status_line(self.fields(access.trouble)))
         try:
             while True:
                 await access.patiently(lambda: self._write(access, key))
+                self._written = time.monotonic()
                 await asyncio.sleep(self._settings.interval_seconds)
         finally:
             await self._forget(access, key)

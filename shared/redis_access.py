@@ -10,6 +10,7 @@ deadline is ``asyncio.timeout`` here instead. The same holds for Sentinel and Cl
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from hashlib import sha1
 from typing import Any, TypeVar, cast
@@ -60,13 +61,25 @@ def shown_url(url: str) -> str:
 # redis-py). Where redis-py has a class for a code, it takes the code off the text.
 _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | str, str], ...] = (
     (NoPrimary, "{text}"),
+    (ssl.SSLCertVerificationError, "{certificate}"),
+    (
+        (ssl.SSLEOFError, ssl.SSLZeroReturnError),
+        "cannot be reached ({cause}): start it, or correct redis.url",
+    ),
+    (
+        ssl.SSLError,
+        "does not agree on TLS ({cause}): write redis:// if it has none, or see its tls- settings",
+    ),
     (TooOld, "is too old: install Redis 7.0 or Valkey 8 or newer, or leave redis.url empty"),
     (exceptions.BusyLoadingError, "is loading its data; this ends by itself"),
     (
         (exceptions.AuthenticationError, exceptions.AuthorizationError),
-        "wants a password, or another one: set redis.url (redis://USER:PASSWORD@HOST:PORT/0)",
+        "wants a password, or another one: set redis.url (redis://USER:PASSWORD@HOST:PORT/0), or"
+        " REDIS_PASSWORD and redis://USER@HOST:PORT/0",
     ),
     (exceptions.NoPermissionError, "refuses a command ({text}): extend the user's ACL"),
+    ("The user executing the script", "refuses a command ({text}): extend the user's ACL"),
+    ("ACL failure in script", "refuses a command ({text}): extend the user's ACL"),
     (exceptions.ReadOnlyError, "is a read-only replica: point redis.url to the primary"),
     (
         exceptions.OutOfMemoryError,
@@ -92,7 +105,7 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
     (exceptions.AskError, "is a cluster that moves keys between its nodes; this ends by itself"),
     (
         (exceptions.TimeoutError, TimeoutError),
-        f"does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused?",
+        f"does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused{{tls}}?",
     ),
     (NodeLost, "has a node that cannot be reached, {text}: start it, or wait for its replica"),
     (
@@ -110,9 +123,34 @@ def remedy(error: BaseException, url: str) -> str | None:
             text = _said(each)
             fits = text.startswith(kind) if isinstance(kind, str) else isinstance(each, kind)
             if fits:
-                what = advice.format(text=text, cause=_cause(each))
+                what = advice.format(
+                    text=text,
+                    cause=_cause(each),
+                    certificate=_certificate(each),
+                    tls=", or without TLS (then redis://)" if url.startswith("rediss") else "",
+                )
                 return f"Redis at {shown_url(url)} {what}"
     return None
+
+
+# By the number that OpenSSL gives to what is wrong (X509_V_ERR_…).
+_CERTIFICATES = {
+    9: "shows a certificate that is not valid yet: is the clock of this machine right?",
+    10: "shows a certificate that has expired: renew it, on the server",
+    62: "shows a certificate for another name: write a name that it holds in redis.url",
+    64: "shows a certificate for another address: write a name that it holds in redis.url",
+}
+
+
+def _certificate(error: BaseException) -> str:
+    """What is wrong with the server's certificate."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return ""
+    return _CERTIFICATES.get(
+        error.verify_code,
+        f"shows a certificate that is not trusted here ({error.verify_message}): name the file of"
+        " its authority in redis.ca_file",
+    )
 
 
 class Damaged(RedisError):
@@ -124,7 +162,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     each: BaseException | None = error
     while each is not None:
         yield each
-        each = each.__cause__
+        hidden = each.__context__ if isinstance(each.__context__, ssl.SSLError) else None
+        each = each.__cause__ or hidden  # redis-py does not say that TLS is the cause
 
 
 def _said(error: BaseException) -> str:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, quote, unquote
 
 DEFAULT_PORT = {"sentinel": 26379, "cluster": 6379}
 SCHEMES = ("redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
@@ -65,6 +65,19 @@ class Address:
 def bracketed(host: str) -> str:
     """``host`` as it stands before a port."""
     return f"[{host}]" if ":" in host else host
+
+
+def completed(url: str, password: str, ca_file: str) -> str:
+    """``url`` with the password and the certificate authorities that stand outside of it."""
+    scheme, _, rest = url.partition("://")
+    end = next((at for at, letter in enumerate(rest) if letter in "/?#"), len(rest))
+    authority, tail = rest[:end], rest[end:]
+    if password:
+        login, _, host = authority.rpartition("@")
+        authority = f"{login.partition(':')[0]}:{quote(password, safe='')}@{host}"
+    if ca_file:
+        tail += f"{'&' if '?' in tail else '?'}ssl_ca_certs={quote(ca_file)}"
+    return f"{scheme}://{authority}{tail}"
 
 
 def names_several(url: str) -> bool:

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from shared.alarm import alarmed, kind_of
+from shared.checkup import verdict
 from shared.configuration import ConfigError, load_settings
+from shared.health_address import default_instance
+from shared.health_door import open_door
 from shared.log import for_journal, set_up
 from shared.progress import begin
 from shared.sd_notify import Supervisor
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 EX_CONFIG = 78
+# The others need no secret of a mail server or a bot.
+_WITH_CHANNELS = ("notifier",)
 _REPEAT_CANCEL_S = 1.5
 _GIVE_UP_S = 4.5  # below the five seconds that are promised, and below a supervisor's grace
 
@@ -55,19 +60,28 @@ def start_service(service: str, serve: Serve, *, extend: Callable[..., None] | N
     """
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
     parser.add_argument("--config", type=Path, help="configuration file (JSON)")
-    parser.add_argument("--instance", default="1", help="name among several of this service")
+    parser.add_argument(
+        "--instance",
+        default=default_instance(os.environ),
+        help="name among several of this service",
+    )
     if extend is not None:
         extend(parser)
     arguments = parser.parse_args()
     try:
-        settings = load_settings(arguments.config)
+        settings = load_settings(arguments.config, channels=service in _WITH_CHANNELS)
     except ConfigError as error:
         sys.stderr.write(f"{for_journal(str(error), logging.ERROR, sys.stderr)}\n")
         return EX_CONFIG
     set_up(service, settings.logging, redact=settings.secrets())
     faulthandler.enable()  # a supervisor's SIGABRT then shows in the log where it hung
     gc.freeze()  # what is loaded now stays: a collection in the middle of a candle need not walk it
-    return run(_alarmed(service, serve, settings, arguments.instance))
+
+    async def answering() -> None:
+        async with open_door(service, arguments.instance, arguments.config, verdict):
+            await _alarmed(service, serve, settings, arguments.instance)
+
+    return run(answering())
 
 
 async def _alarmed(service: str, serve: Serve, settings: Settings, instance: str) -> None:

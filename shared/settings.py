@@ -26,7 +26,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from shared import timeframe
 from shared.config_errors import Wrong
 from shared.local_time import DAY_MINUTES, quiet_minutes, span_of, zone_of
-from shared.redis_address import SCHEMES, BadAddress, names_several, read_address
+from shared.redis_address import SCHEMES, BadAddress, completed, names_several, read_address
 
 __all__ = [
     "Exchange",
@@ -217,11 +217,14 @@ def _several_hosts(text: str) -> None:
         raise Wrong(bad.what, bad.advice) from None
 
 
+def _password_in(url: str) -> str:
+    return (read_address(url).password if names_several(url) else urlsplit(url).password) or ""
+
+
 def _redis_passwords(url: str) -> list[str]:
     _, _, query = url.partition("?")
     found = [value for key, value in parse_qsl(query) if "pass" in key.lower()]
-    password = read_address(url).password if names_several(url) else urlsplit(url).password
-    return [password or "", *found]
+    return [_password_in(url), *found]
 
 
 def _masked_url(text: str) -> str:
@@ -414,11 +417,26 @@ class Redis(Section):
         default=SecretStr(""),
         description="URL of a server, sentinels or a cluster; empty = the program starts its own.",
     )
+    password: Secret = Field(
+        default=SecretStr(""),
+        description="Password for url, which then holds none; better in REDIS_PASSWORD.",
+    )
+    ca_file: File = Field(
+        default=None,
+        description="File with the certificate authorities to trust (PEM), for rediss://; null = "
+        "the system's.",
+    )
 
     @property
     def effective_url(self) -> str:
-        """The URL to connect to. It may hold a password: never log it."""
-        return self.url.get_secret_value() or EMBEDDED_REDIS_URL
+        """The URL to connect to, complete. It may hold a password: never log it."""
+        if self.embedded:
+            return EMBEDDED_REDIS_URL
+        return completed(
+            self.url.get_secret_value(),
+            self.password.get_secret_value(),
+            str(self.ca_file or ""),
+        )
 
     @property
     def embedded(self) -> bool:
@@ -667,8 +685,10 @@ class Settings(BaseSettings):
     def secrets(self) -> tuple[str, ...]:
         """Each secret that is set, as text: what the log must never show."""
         url = self.redis.effective_url
+        own = self.redis.password.get_secret_value()
         found = [
             *_redis_passwords(url),
+            own,
             self.telegram.bot_token.get_secret_value(),
             self.health.ping_url.get_secret_value(),
         ]
@@ -681,11 +701,12 @@ class Settings(BaseSettings):
 
 
 def _plain(value: object, *, reveal: bool) -> object:
-    if isinstance(value, Redis) and not reveal:
-        return {"url": _masked_url(value.url.get_secret_value())}
     if isinstance(value, BaseModel):
         names = type(value).model_fields
-        return {name: _plain(getattr(value, name), reveal=reveal) for name in names}
+        plain = {name: _plain(getattr(value, name), reveal=reveal) for name in names}
+        if isinstance(value, Redis) and not reveal:
+            plain["url"] = _masked_url(value.url.get_secret_value())
+        return plain
     if isinstance(value, SecretStr):
         text = value.get_secret_value()
         return text if reveal or not text else MASK
@@ -708,6 +729,7 @@ def clashes(settings: Settings) -> Iterator[Clash]:
     yield from _deadline_clashes(settings)
     yield from _time_clashes(settings)
     yield from _quiet_clashes(settings.notifier)
+    yield from _redis_clashes(settings.redis)
     if settings.smtp:
         yield from _smtp_clashes(settings.smtp)
     if settings.telegram.enabled:
@@ -863,6 +885,31 @@ def _quiet_clashes(notifier: Notifier) -> Iterator[Clash]:
             ("notifier.quiet_hours",),
             "is the whole day: no signal would ever be sent",
             "leave a time in which they are; ./btc-scanner mute silences signals for a while",
+        )
+
+
+def _redis_clashes(redis: Redis) -> Iterator[Clash]:
+    url = redis.url.get_secret_value()
+    own = url and (_password_in(url) or "password" in dict(parse_qsl(url.partition("?")[2])))
+    if redis.password.get_secret_value() and own:
+        yield Clash(
+            ("redis.password", "redis.url"),
+            "is set, and redis.url has a password of its own",
+            "remove one of them",
+        )
+    if redis.ca_file is None:
+        return
+    if not url.startswith("rediss"):
+        yield Clash(
+            ("redis.ca_file", "redis.url"),
+            "is of no use: redis.url is not encrypted",
+            "write rediss:// in redis.url, or remove ca_file",
+        )
+    elif "ssl_ca_certs=" in url:
+        yield Clash(
+            ("redis.ca_file", "redis.url"),
+            "is set, and redis.url has ssl_ca_certs",
+            "remove one of them",
         )
 
 

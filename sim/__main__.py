@@ -82,7 +82,13 @@ async def _serve(
             idle_minutes_per_second=arguments.idle_minutes_per_second,
             lifetime_ms=arguments.lifetime_minutes and arguments.lifetime_minutes * MINUTE_MS,
         )
-        mailbox = Mailbox(directory, mode=arguments.smtp_mode, host=arguments.host, port=smtp)
+        mailbox = Mailbox(
+            directory,
+            mode=arguments.smtp_mode,
+            host=arguments.host,
+            port=smtp,
+            names=arguments.name,
+        )
         redis_proxy = RedisProxy(*arguments.redis_proxy) if arguments.redis_proxy else None
         bot_api = BotApi(host=arguments.host, port=bot)
         outside = Outside(exchange, mailbox, bot_api, redis_proxy)
@@ -120,6 +126,9 @@ def _parser() -> argparse.ArgumentParser:
         help="0 takes any free port",
     )
     parser.add_argument("--smtp-mode", choices=("tls", "starttls", "plain"), default="tls")
+    parser.add_argument(
+        "--name", action="append", default=[], help="host name for the mailbox's certificate"
+    )
     parser.add_argument("--dir", type=Path, help="for certificates (default: a temporary one)")
     parser.add_argument("--late-close-ms", type=_range, default=(5, 50), metavar="FROM,TO")
     parser.add_argument("--rest-lag-ms", type=int, default=0)

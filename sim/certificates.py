@@ -1,6 +1,7 @@
 """A certificate authority of our own, and a certificate for the loopback names."""
 
 import ssl
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -43,14 +44,14 @@ class Certificates:
         return context
 
 
-def make_certificates(directory: Path, flaw: Flaw = "") -> Certificates:
-    """Write a fresh authority and a certificate for 127.0.0.1, ::1 and localhost.
+def make_certificates(directory: Path, flaw: Flaw = "", also: Collection[str] = ()) -> Certificates:
+    """Write a fresh authority and a certificate for 127.0.0.1, ::1, localhost and ``also``.
 
     With a flaw the authority is still one to be trusted, so that nothing but the flaw is wrong.
     """
     directory.mkdir(parents=True, exist_ok=True)
     files = Certificates(directory / "ca.pem", directory / "server.pem", directory / "server.key")
-    authority = Authority()
+    authority = Authority(also)
     files.ca_file.write_bytes(authority.certificate)
     chain, key = authority.issue(flaw)
     files.chain_file.write_bytes(chain)
@@ -71,7 +72,8 @@ class Authority:
         certificate: its own, PEM.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, also: Collection[str] = ()) -> None:
+        self._also = tuple(also)
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("Simulated Authority")
         self._identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
@@ -102,7 +104,7 @@ class Authority:
                 ),
                 critical=False,
             )
-            .add_extension(_addresses(host), critical=False)
+            .add_extension(_addresses(host, self._also), critical=False)
             .sign(key if own else self._key, hashes.SHA256())
         )
         return leaf.public_bytes(serialization.Encoding.PEM), key.private_bytes(
@@ -112,9 +114,10 @@ class Authority:
         )
 
 
-def _addresses(host: str) -> x509.SubjectAlternativeName:
+def _addresses(host: str, also: Collection[str]) -> x509.SubjectAlternativeName:
     names: list[x509.GeneralName] = [x509.DNSName(host)]
     if host == "localhost":
+        names += [x509.DNSName(each) for each in also]
         names += [x509.IPAddress(ip_address(each)) for each in ("127.0.0.1", "::1")]
     return x509.SubjectAlternativeName(names)
 

@@ -60,6 +60,7 @@ class Mailbox:
 
     Args:
         directory: for the certificates; needed unless mode is "plain".
+        names: that the certificate holds beside those of loopback.
         mode: "tls" (implicit), "starttls" (required before anything else) or "plain".
         flaw: what is wrong with the certificate.
         doors: at how many ports to listen, so that senders can be told apart.
@@ -86,6 +87,7 @@ class Mailbox:
         port: int = 0,
         flaw: Flaw = "",
         doors: int = 1,
+        names: Collection[str] = (),
     ) -> None:
         if mode != "plain" and directory is None:
             raise ValueError(f"mode {mode} needs a directory for its certificates")
@@ -102,7 +104,7 @@ class Mailbox:
         self.faults: FaultPlan[MailFault] = FaultPlan()
         self.incidents: list[Incident] = []
         self.ports: list[int] = [port] + [0] * (doors - 1)
-        self._directory = directory
+        self._directory, self._names = directory, tuple(names)
         self.heard_ns: dict[int, int] = {}
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
@@ -113,7 +115,7 @@ class Mailbox:
 
     async def __aenter__(self) -> Self:
         if self._directory is not None and self.mode != "plain":
-            certificates = make_certificates(self._directory)
+            certificates = make_certificates(self._directory, also=self._names)
             self.ca_file = certificates.ca_file
             self._context = certificates.server_context()
             self._context.sni_callback = self._show_certificate  # called without SNI too

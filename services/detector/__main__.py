@@ -5,6 +5,7 @@ import sys
 
 from services.detector.rules import Rules
 from services.detector.worker import Worker
+from shared.checkup import examine
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.market import market_of
@@ -63,6 +64,7 @@ async def serve(settings: Settings, instance: str) -> None:
         events=events,
     )
     try:
+        examine(settings, access, heartbeat)
         await access.ready()
         heartbeat.state = "running"
         async with asyncio.TaskGroup() as group:

@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 
 from services.indicators.engine import Plan
 from services.indicators.worker import Worker
+from shared.checkup import examine
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.progress import watched
@@ -52,6 +53,7 @@ async def serve(settings: Settings, instance: str) -> None:
         events=events,
     )
     try:
+        examine(settings, access, heartbeat)
         await access.ready()
         heartbeat.state = "running"
         async with asyncio.TaskGroup() as group:

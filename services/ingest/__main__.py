@@ -20,6 +20,7 @@ from services.ingest.succession import PLANNED_AGE_S, Succession
 from services.ingest.timeframe_feed import TimeframeFeed
 from shared import keys
 from shared.candle import Candle
+from shared.checkup import examine
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
@@ -266,6 +267,7 @@ async def serve(settings: Settings, instance: str) -> None:
     roll_call = RollCall(access, events, SERVICE, settings.health)
     ingest = Ingest(settings, access, heartbeat, events)
     try:
+        examine(settings, access, heartbeat)
         await access.ready()
         async with ingest.rest, asyncio.TaskGroup() as group:
             group.create_task(heartbeat.beat(access))

@@ -22,6 +22,7 @@ from services.notifier.mute import DigestTeller
 from services.notifier.ping import Pinger
 from services.notifier.sources import EVENTS, SIGNALS
 from services.notifier.wording import Wording
+from shared.checkup import examine
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.market import market_of
@@ -93,6 +94,7 @@ async def serve(settings: Settings, instance: str) -> None:
         postman = Postman(access, consumer, settings, heartbeat, events)
         heartbeat.facts.update(channels=" ".join(channels), consumer=consumer)
         try:
+            examine(settings, access, heartbeat)
             await access.ready()
             async with asyncio.TaskGroup() as group:
                 group.create_task(heartbeat.beat(access))

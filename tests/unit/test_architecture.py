@@ -53,12 +53,14 @@ PURE = [
     "shared/malformed.py",
     "shared/market.py",
     "shared/quality.py",
+    "shared/redis_acl.py",
     "shared/redis_address.py",
     "shared/status_line.py",
     "shared/timeframe.py",
     "shared/times.py",
     "shared/trade_signal.py",
     "shared/turns.py",
+    "shared/wellbeing.py",
 ]
 IO = {
     "aiogram", "aiohttp", "aiosmtplib", "asyncio", "hiredis", "http", "logging", "os", "pathlib",
@@ -72,7 +74,8 @@ DECODERS = {
     "services/ingest/pages.py": {"msgspec"},
 }
 STANDARD = {
-    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "html",
+    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "hashlib",
+    "html",
     "ipaddress", "itertools", "math", "re", "statistics", "typing", "urllib",
 }  # fmt: skip
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/__init__.py"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cli import config_command
+from shared import config_place
 from shared import configuration as module
 
 SECRET = "hunter2-hunter2-hunter2"
@@ -22,7 +23,7 @@ SMTP = {
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(module, "SYSTEM_CONFIG", tmp_path / "etc.json")
+    monkeypatch.setattr(config_place, "SYSTEM_CONFIG", tmp_path / "etc.json")
     monkeypatch.setattr(module, "DOCKER_SECRETS", tmp_path / "none")
     for name in ("BTC_SCANNER_CONFIG", "SMTP_PASSWORD", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"):
         monkeypatch.delenv(name, raising=False)

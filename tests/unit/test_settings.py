@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from shared import config_place, timeframe
 from shared import configuration as module
-from shared import timeframe
 from shared.config_errors import ConfigError, Fault
 from shared.configuration import find_config, load_settings
 from shared.settings import Settings, SignalRules, Smtp
@@ -25,7 +25,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No file of the machine that runs the test is found."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
-    monkeypatch.setattr(module, "SYSTEM_CONFIG", tmp_path / "etc.json")
+    monkeypatch.setattr(config_place, "SYSTEM_CONFIG", tmp_path / "etc.json")
     monkeypatch.setattr(module, "DOCKER_SECRETS", tmp_path / "docker-secrets")
 
 
@@ -112,6 +112,46 @@ def test_forms_of_redis_urls(load: Any, url: str) -> None:
     settings = load({"redis": {"url": url}})
     assert settings.redis.effective_url == url
     assert not settings.redis.embedded
+
+
+@pytest.mark.parametrize(
+    ("url", "complete"),
+    [
+        ("redis://h", "redis://:p%40s%2Fs@h"),
+        ("redis://me@h:6380/3", "redis://me:p%40s%2Fs@h:6380/3"),
+        ("unix://me@/run/r.sock?db=2", "unix://me:p%40s%2Fs@/run/r.sock?db=2"),
+        ("redis+sentinel://me@s1,s2/m?sentinel_password=x",
+         "redis+sentinel://me:p%40s%2Fs@s1,s2/m?sentinel_password=x"),
+        ("redis+cluster://me@n1:1,n2", "redis+cluster://me:p%40s%2Fs@n1:1,n2"),
+    ],
+)  # fmt: skip
+def test_the_password_for_redis_may_come_apart_from_its_url(
+    load: Any, url: str, complete: str
+) -> None:
+    settings = load({"redis": {"url": url}}, {"REDIS_PASSWORD": "p@s/s"})
+    assert settings.redis.effective_url == complete
+    assert settings.masked()["redis"]["password"] == "********"
+    assert {"p@s/s", "p%40s%2Fs"} <= set(settings.secrets())
+    assert "p@s/s" not in repr(settings)
+
+
+def test_the_password_for_redis_may_come_from_a_secret_file(load: Any, tmp_path: Path) -> None:
+    (tmp_path / "redis_password").write_text("in-a-file\n")
+    settings = load({"redis": {"url": "redis://h"}}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.redis.effective_url == "redis://:in-a-file@h"
+
+
+def test_our_own_redis_wants_no_password(load: Any) -> None:
+    settings = load({}, {"REDIS_PASSWORD": "of another program"})
+    assert settings.redis.effective_url == "redis://127.0.0.1:6379/0"
+
+
+@pytest.mark.parametrize("url", ["rediss://h:1", "rediss+sentinel://h/m", "rediss+cluster://h"])
+def test_certificate_authorities_for_redis(load: Any, tmp_path: Path, url: str) -> None:
+    ca_file = tmp_path / "my ca.pem"
+    ca_file.touch()
+    settings = load({"redis": {"url": url, "ca_file": str(ca_file)}})
+    assert settings.redis.effective_url == f"{url}?ssl_ca_certs={tmp_path}/my%20ca.pem"
 
 
 # --- what is refused --------------------------------------------------------------------------
@@ -370,6 +410,41 @@ REFUSED: list[tuple[str, dict[str, Any], str, str, str]] = [
     ("redis host", {"redis": {"url": "redis:///0"}}, "redis.url", "no host", ""),
     ("redis database", {"redis": {"url": "redis://h/zero"}}, "redis.url", "database", ""),
     ("redis password", {"redis": {"url": "redis://:p#w@h"}}, "redis.url", "", ""),
+    (
+        "redis password twice",
+        {"redis": {"url": "redis://:x@h", "password": "x"}},
+        "redis.password",
+        "has a password of its own",
+        "",
+    ),
+    (
+        "redis password in the query",
+        {"redis": {"url": "redis://h?password=x", "password": "x"}},
+        "redis.password",
+        "has a password of its own",
+        "",
+    ),
+    (
+        "redis ca without tls",
+        {"redis": {"url": "redis://h", "ca_file": "/etc/hosts"}},
+        "redis.ca_file",
+        "is not encrypted",
+        "",
+    ),
+    (
+        "redis ca twice",
+        {"redis": {"url": "rediss://h?ssl_ca_certs=x", "ca_file": "/etc/hosts"}},
+        "redis.ca_file",
+        "has ssl_ca_certs",
+        "",
+    ),
+    (
+        "redis ca",
+        {"redis": {"url": "rediss://h", "ca_file": "no-such.pem"}},
+        "redis.ca_file",
+        "not a file",
+        "",
+    ),
     ("redis socket", {"redis": {"url": "unix://run"}}, "redis.url", "absolute path", ""),
     (
         "lead",
@@ -732,8 +807,8 @@ def test_the_file_is_searched_in_the_documented_order(tmp_path: Path) -> None:
     places = [tmp_path / "given.json", tmp_path / "variable.json", Path("config.json")]
     environ = {"BTC_SCANNER_CONFIG": str(places[1])}
     assert find_config(None, {}) is None
-    module.SYSTEM_CONFIG.write_text("{}")
-    assert find_config(None, {}) == module.SYSTEM_CONFIG
+    config_place.SYSTEM_CONFIG.write_text("{}")
+    assert find_config(None, {}) == config_place.SYSTEM_CONFIG
     for place in places:
         place.write_text("{}")
     assert find_config(None, {}) == Path("config.json")
@@ -851,6 +926,19 @@ def test_a_secret_file_that_cannot_be_read_is_named(faults: Any, tmp_path: Path)
     (tmp_path / "telegram_bot_token").mkdir()
     found = faults({}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert str(tmp_path / "telegram_bot_token") in found["telegram.bot_token"].origin
+
+
+def test_whoever_delivers_nothing_needs_no_secret_of_a_channel(tmp_path: Path) -> None:
+    config = tmp_path / "without-secrets.json"
+    smtp = {**SMTP, "user": "me"}
+    config.write_text(json.dumps({"smtp": smtp, "telegram": {"enabled": True, "chat_id": 1}}))
+    with pytest.raises(ConfigError):
+        load_settings(config, {})
+    (tmp_path / "smtp_password").mkdir()  # not readable as a file
+    environ = {"TELEGRAM_BOT_TOKEN": "1:x", "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    settings = load_settings(config, environ, channels=False)
+    assert settings.smtp is None
+    assert settings.telegram == Settings().telegram
 
 
 # --- secrets ----------------------------------------------------------------------------------

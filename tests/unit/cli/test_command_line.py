@@ -22,10 +22,13 @@ COMMANDS = [
     "unmute",
     "test-alert",
     "config",
+    "health",
+    "redis-acl",
     "version",
 ]
 CALLS = [
-    *([command] for command in COMMANDS if command not in ("replay", "dead", "config")),
+    *([command] for command in COMMANDS if command not in ("replay", "dead", "config", "health")),
+    ["health", "ingest"],
     ["replay", "candles.csv", "--out", "here"],
     ["dead", "list", "email"],
     ["dead", "show", "email:1-0"],

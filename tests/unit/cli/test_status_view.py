@@ -25,10 +25,10 @@ from cli.status_view import (
     duration,
     headline,
     judge,
-    oldest_healthy_ms,
     text,
     unreachable_document,
 )
+from shared.wellbeing import oldest_healthy_ms
 
 NOW = 1762094123000  # 2025-11-02 14:35:23 UTC
 BOUNDARY = 1762094100000

@@ -1,5 +1,6 @@
 """What a person is told about a Redis that fails, and which failures waiting cannot end."""
 
+import ssl
 from itertools import islice
 
 import pytest
@@ -20,6 +21,13 @@ def wrapped(cause: Exception) -> exceptions.ConnectionError:
     return error
 
 
+def certificate(code: int) -> exceptions.ConnectionError:
+    """As redis-py wraps OpenSSL's verdict."""
+    cause = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    cause.verify_code, cause.verify_message = code, "why"
+    return wrapped(cause)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -35,6 +43,19 @@ def wrapped(cause: Exception) -> exceptions.ConnectionError:
             exceptions.NoPermissionError("this user has no permissions to run 'eval'"),
             "refuses a command (this user has no permissions to run 'eval'): extend the user's ACL",
         ),
+        (
+            exceptions.ResponseError("The user executing the script can't access at least one"),
+            "refuses a command (The user executing the script can't access at least one): extend",
+        ),
+        (
+            exceptions.ResponseError("ACL failure in script: no permission"),
+            "refuses a command (ACL failure in script: no permission): extend",
+        ),
+        (certificate(10), "shows a certificate that has expired: renew it"),
+        (certificate(62), "shows a certificate for another name: write a name"),
+        (certificate(19), "is not trusted here (why): name the file of its authority in redis.ca"),
+        (wrapped(ssl.SSLEOFError(8, "EOF")), "cannot be reached (EOF): start it"),
+        (wrapped(ssl.SSLError(1, "WRONG_VERSION_NUMBER")), "does not agree on TLS"),
         (exceptions.ReadOnlyError("You can't write"), "is a read-only replica: point redis.url"),
         (exceptions.OutOfMemoryError("used memory > 'maxmemory'"), "is out of memory: raise"),
         (exceptions.ResponseError("MISCONF Errors writing"), "cannot write to its disk: free"),

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from cli import supervisor
 from cli.embedded_redis import redis_server
-from shared import configuration
+from shared import config_place, configuration
 from sim.candles import Candles
 from tests.integration.cli.doctor.patients import (
     Patient,
@@ -32,7 +32,7 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(configuration, "SYSTEM_CONFIG", tmp_path / "etc.json")
+    monkeypatch.setattr(config_place, "SYSTEM_CONFIG", tmp_path / "etc.json")
     monkeypatch.setattr(configuration, "DOCKER_SECRETS", tmp_path / "none")
     for name in list(os.environ):
         if name.startswith(("BTC_SCANNER_", "SMTP_", "TELEGRAM_")) and name != "BTC_SCANNER_VENV":
