@@ -217,15 +217,22 @@ class Courier:
         way = (alert.id, recipient.tag)
         if way in self._on_the_way:
             return TryAgain("on its way", "another attempt is on its way")
+        if self._inbox.remembers(alert, recipient):
+            return None  # by an attempt that ended since the ledger was read
+        self._on_the_way.add(way)
+        try:
+            return await self._send_once(hold, fields, alert, recipient)
+        finally:
+            self._on_the_way.discard(way)
+
+    async def _send_once(
+        self, hold: Hold, fields: Fields, alert: Alert, recipient: Recipient
+    ) -> Undelivered | _Later | None:
         wait_s = await self._limiter.admit(recipient)
         if wait_s > 0:
             self.limited.note(recipient.tag, time.monotonic() + wait_s)
             return _Later(wait_s)
-        self._on_the_way.add(way)
-        try:
-            failure = await self._try(hold, alert, recipient)
-        finally:
-            self._on_the_way.discard(way)
+        failure = await self._try(hold, alert, recipient)
         if isinstance(failure, Refused):
             await self._write_offs.bury(hold, fields, alert, recipient, failure.reason)
             return None

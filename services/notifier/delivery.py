@@ -176,6 +176,8 @@ class Delivery:
             began_s = now_s()
             for entry in await self._inbox.read(1, _BLOCK_MS):
                 self._heartbeat.data_seen()
+                if entry[0] in self._in_hand:
+                    continue  # Redis gave it to us long before we heard of it: it is being served
                 hold = self._hold(entry[0], 1, began_s)
                 self._in_hand.add(hold.entry_id)
                 await steps.begin(group, self._carry_fresh(hold, entry))

@@ -170,6 +170,10 @@ class Inbox:
             if key in absent and key not in self._delivered
         )
 
+    def remembers(self, alert: Alert, recipient: Recipient) -> bool:
+        """Whether this process has delivered it, as far as it remembers."""
+        return self._ledger(alert, recipient) in self._delivered
+
     async def _record_again(self, key: str, text: str) -> None:
         await self._access.patiently(
             lambda: self._access.client.set(key, text, nx=True, px=self._ledger_ttl_ms)

@@ -1,11 +1,15 @@
 """After an outage the newest comes first, and nothing new ever waits for what is old."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
-from services.notifier.channels import TryAgain
+from services.notifier.channels import Recipient, TryAgain
+from services.notifier.inbox import Entry, Inbox
+from services.notifier.sources import Alert
 from shared import keys
 
 from .conftest import Bench, fresh_signal, now_ms, wait_until
@@ -106,3 +110,63 @@ async def test_that_an_alert_may_be_there_twice_is_said(
     await bench.until_settled("fake", 1)
     said = "an earlier one was cut off, so it may be there twice" in caplog.text
     assert said is (attempts > 1)
+
+
+async def test_what_is_heard_of_late_is_not_served_twice(
+    bench: Bench, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis gave an entry to this process, which finds it pending before it hears of it."""
+    read, held = Inbox.read, asyncio.Event()
+
+    async def late(self: Inbox, count: int, block_ms: int) -> list[Entry]:
+        entries = await read(self, count, block_ms)
+        if entries:
+            await held.wait()
+        return entries
+
+    monkeypatch.setattr(Inbox, "read", late)
+    channel, signal = FakeChannel(), fresh_signal()
+    channel.open.clear()
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(signal)
+    await wait_until(lambda: channel.asked, "the other task to find it")
+    held.set()
+    await bench.emit(fresh_signal(1))
+    await wait_until(lambda: len(channel.asked) == 2, "the late one to be passed over")
+    channel.open.set()
+    await bench.until_settled("fake", 2)
+    assert channel.accepted == [(signal.id, "one"), (fresh_signal(1).id, "one")]
+
+
+async def test_of_two_attempts_at_one_alert_the_second_sees_what_the_first_did(
+    bench: Bench, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger was read before the first one's end, and the sending comes after it."""
+    missing, held = Inbox.missing, asyncio.Event()
+    asked = 0
+
+    async def slow(
+        self: Inbox, alert: Alert, recipients: Sequence[Recipient]
+    ) -> tuple[Recipient, ...]:
+        nonlocal asked
+        found, asked = await missing(self, alert, recipients), asked + 1
+        if asked == 2:
+            await held.wait()
+        return found
+
+    monkeypatch.setattr(Inbox, "missing", slow)
+    channel, signal = FakeChannel(), fresh_signal()
+    channel.open.clear()
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(signal, signal)  # the detector found it again
+    await wait_until(lambda: asked == 2)
+    channel.open.set()
+    await wait_until(lambda: channel.accepted)
+    await wait_until(lambda: redis.hexists(keys.deliveries("fake"), "delivered"), "its record")
+    held.set()
+
+    async def done() -> bool:
+        return not await bench.pending("fake")
+
+    await wait_until(done)
+    assert channel.accepted == [(signal.id, "one")]
