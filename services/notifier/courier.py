@@ -30,7 +30,6 @@ from services.notifier.outage import Outage
 from services.notifier.sources import Alert, Source
 from services.notifier.write_offs import WriteOffs
 from shared.candle import Fields
-from shared.event import Event
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
@@ -126,7 +125,7 @@ class Courier:
             return Outcome.DONE
         if judged is not Verdict.SEND:
             return await self._end(hold, alert, judged)
-        if first and self._is_late(alert):
+        if first and self._has_waited(alert):
             return await self._put_back(hold, Outcome.WAITS)
         if not hold.revived and await self._mute.holds_back(alert):
             return await self._end(hold, alert, Verdict.MUTED)
@@ -160,10 +159,9 @@ class Courier:
         self._forget(hold.entry_id)
         return None
 
-    def _is_late(self, alert: Alert) -> bool:
-        if isinstance(alert, Event):
-            return now_ms() - alert.at_ms > self._late_after_ms
-        return alert.age_ms(now_ms()) > self._late_after_ms
+    def _has_waited(self, alert: Alert) -> bool:
+        """Whether it has been here so long that it belongs to a backlog."""
+        return now_ms() - alert.received_at_ms > self._late_after_ms
 
     async def _serve(
         self, hold: Hold, fields: Fields, alert: Alert, missing: tuple[Recipient, ...]
