@@ -507,7 +507,7 @@ do_uninstall() {
     done
     run systemctl daemon-reload
     run systemctl reset-failed 'btc-scanner*' 2>/dev/null || true
-    run rm -rf -- "$BASE" "$WRAPPER"
+    run rm -rf -- "$BASE" "$WRAPPER" "/run/$APP-doors"
     for unit in "$UNITS" "${UNITS%/*}"; do
         if [ -d "$unit" ]; then run rmdir --ignore-fail-on-non-empty -- "$unit"; fi
     done
@@ -515,7 +515,7 @@ do_uninstall() {
         [ "$dry" = yes ] || say "removed. Configuration ($ETC), data ($STATE) and logs ($LOGS) stay; --uninstall --purge removes them, too"
         return 0
     fi
-    for unit in "$ETC" "$STATE" "$LOGS" "/run/$APP" "/run/$APP-doors" "$OWN"/btc-scanner*.service.d; do
+    for unit in "$ETC" "$STATE" "$LOGS" "/run/$APP" "$OWN"/btc-scanner*.service.d; do
         if [ -e "$unit" ]; then run rm -rf -- "$unit"; fi
     done
     if getent passwd "$APP" >/dev/null; then run userdel "$APP"; fi

@@ -8,7 +8,6 @@ Redis elsewhere is logged in to as the configuration says.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 OWN_REDIS_VARIABLE = "BTC_SCANNER_OWN_REDIS"
 """Its URL with the user, like ``unix://ingest@/run/btc-scanner/redis.sock``."""
@@ -25,19 +24,23 @@ def own_login(redis: object, environ: Mapping[str, str]) -> tuple[str, str] | No
     Raises: OSError, UnicodeDecodeError, if there is a password that cannot be read.
     """
     own = environ.get(OWN_REDIS_VARIABLE, "")
-    if not own or not _is_meant(own, {} if redis is None else redis):
+    url = _with_login(own, {} if redis is None else redis) if own else None
+    if url is None:
         return None
     password = environ.get(PASSWORD_VARIABLE, "").strip() or _in_file(environ)
-    return (own, password) if password else None
+    return (url, password) if password else None
 
 
-def _is_meant(own: str, redis: object) -> bool:
-    if not isinstance(redis, Mapping):
-        return False
-    values: Mapping[str, Any] = redis
+def _with_login(own: str, redis: object) -> str | None:
+    """The configured URL as this process's own; None if it is that of another server or user."""
+    if not isinstance(redis, Mapping) or redis.get("password"):
+        return None
+    url = redis.get("url") or own
+    address, mark, options = url.partition("?") if isinstance(url, str) else ("", "", "")
     scheme, _, rest = own.partition("://")
-    without_login = f"{scheme}://{rest.rpartition('@')[2]}"
-    return values.get("url", "") in ("", without_login) and not values.get("password")
+    if address not in (own, f"{scheme}://{rest.rpartition('@')[2]}") or "password=" in options:
+        return None
+    return f"{own}{mark}{options}"
 
 
 def _in_file(environ: Mapping[str, str]) -> str:
