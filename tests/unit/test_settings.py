@@ -180,9 +180,9 @@ def test_without_its_password_the_installations_own_login_does_not_count(load: A
 def test_an_own_password_that_cannot_be_read_is_a_fault(faults: Any, tmp_path: Path) -> None:
     (tmp_path / "own_redis_password").write_bytes(b"\xff")
     found = faults({}, {**OWN, "CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert [fault.path for fault in found] == ["redis.password"]
+    assert list(found) == ["redis.password"]
     found = faults({"redis": []}, {**OWN, "CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert [fault.path for fault in found] == ["redis"]
+    assert list(found) == ["redis"]
 
 
 def test_our_own_redis_wants_no_password(load: Any) -> None:
