@@ -303,9 +303,12 @@ END
 }
 
 # Redis's users, by what this release needs, with the passwords of this machine; those that are missing are made.
+# Where units cannot be given passwords there are none (systemd of Ubuntu 20.04), and Redis's socket is what is closed.
+systemd_version() { systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'; }
 users_changed=no
 put_users() { # RELEASE
     local kept=$ETC/credentials/redis text
+    if [ "$(systemd_version)" -lt 247 ]; then return 0; fi
     if [ "$dry" = yes ]; then
         [ -e "$kept/users.acl" ] || say "would make: Redis users and their passwords in $kept"
         return 0
