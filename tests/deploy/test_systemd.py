@@ -478,6 +478,18 @@ def test_lost_passwords_are_made_anew_and_kept_ones_stay(machine: Machine) -> No
     until("status says healthy", lambda: healthy(machine))
 
 
+def test_a_user_that_was_added_by_hand_the_installer_takes_away(machine: Machine) -> None:
+    machine.run(
+        f"cd {PASSWORDS}; mkdir admin; echo x >admin/redis_password;"
+        " echo 'user admin on >x ~* &* +@all' >>users.acl; systemctl restart btc-scanner-redis"
+    )
+    assert redis_says(machine, "admin", "DEL absent") == "0"
+    assert "users were made anew" in machine.run(INSTALL)
+    assert "REFUSED: invalid username-password" in redis_says(machine, "admin", "PING")
+    machine.run(f"rm -r {PASSWORDS}/admin")
+    until("status says healthy", lambda: healthy(machine))
+
+
 # A version that knows nothing of users.
 WITHOUT_USERS = """
 cp -a /src /src.good; cd /src
