@@ -15,6 +15,7 @@ from typing import Any
 from cli.embedded_redis import RedisServer, running_redis
 from cli.outside_process import OutsideProcess, outside_process
 from cli.supervisor import HEALTHY_S, SERVICES, Supervisor, services
+from shared import own_redis
 from shared.configuration import PREFIX, SECRET_NAMES, load_settings
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
@@ -160,8 +161,11 @@ def _outside(options: PipelineOptions, server: RedisServer) -> list[str]:
     return [*options.outside, *proxy]
 
 
+_OUTSIDE = (*SECRET_NAMES, *own_redis.VARIABLES, "CREDENTIALS_DIRECTORY")
+
+
 def forget_environment() -> None:
     """Drop variables that would win over the simulation's configuration."""
     for name in list(os.environ):
-        if name.startswith(PREFIX) or name in (*SECRET_NAMES, "CREDENTIALS_DIRECTORY"):
+        if name.startswith(PREFIX) or name in _OUTSIDE:
             del os.environ[name]

@@ -3,6 +3,9 @@
 Runs the server as a child with our arguments (append-only file, no eviction, a Unix socket and no
 port), and tells the supervisor what the server itself cannot: that it still answers. Uses the
 standard library alone, since it stays in memory for as long as the server.
+
+Where the supervisor hands over the file of the users (``users.acl``), the server lets in only them,
+and is asked how it is as one of them, with the password in ``operator_password``.
 """
 
 import argparse
@@ -24,14 +27,20 @@ _FIRST_ASK_EVERY_S = 0.1
 _ANSWER_S = 3.0
 _STOP_S = 20.0
 _LARGEST_ANSWER = 100_000
+_LET_IN = b"+OK\r\n"
 
 
 def main() -> int:
     """Serve until SIGTERM or the server's own end; its exit code."""
     arguments = _parser().parse_args()
     supervisor = Supervisor()
+    started = command(arguments.server, arguments.socket, arguments.dir, arguments.maxmemory)
+    login = b""
+    if users := credential("users.acl"):
+        started += ["--aclfile", str(users)]
+        login = login_with(credential("operator_password"))
     server = subprocess.Popen(  # noqa: S603 - the operator names the program
-        bound(command(arguments.server, arguments.socket, arguments.dir, arguments.maxmemory)),
+        bound(started),
         stdin=subprocess.DEVNULL,
         # It refuses to start under a locale that is not installed.
         env={**_without(os.environ, "NOTIFY_SOCKET", "WATCHDOG_USEC"), "LC_ALL": "C"},
@@ -48,7 +57,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     ready = False
     while not stopping and server.poll() is None:
-        answer = ask(arguments.socket)
+        answer = ask(arguments.socket, login)
         if answer and not ready and not stopping:
             supervisor.ready()
             ready = True
@@ -73,7 +82,22 @@ def command(server: Path, path: Path, directory: Path, maxmemory: str) -> list[s
     ]
 
 
-def ask(path: Path) -> str:
+def credential(name: str) -> Path | None:
+    """A file that the supervisor hands over, if it does."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder or "", name)
+    return path if folder and path.exists() else None
+
+
+def login_with(password: Path | None) -> bytes:
+    """The command by which the server is told who asks; empty without a password."""
+    if password is None:
+        return b""
+    parts = (b"AUTH", b"operator", password.read_bytes().strip())
+    return b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+
+
+def ask(path: Path, login: bytes = b"") -> str:
     """What the server says of itself; "" if it says nothing in time."""
     deadline = time.monotonic() + _ANSWER_S
     answer = b""
@@ -81,13 +105,13 @@ def ask(path: Path) -> str:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
             peer.settimeout(_ANSWER_S)
             peer.connect(str(path))
-            peer.sendall(b"INFO\r\n")
+            peer.sendall(login + b"INFO\r\n")
             while not _is_whole(answer) and len(answer) < _LARGEST_ANSWER:
                 peer.settimeout(max(0.001, deadline - time.monotonic()))
                 piece = peer.recv(65536)
                 if not piece:
                     return ""
-                answer += piece
+                answer = (answer + piece).removeprefix(_LET_IN)
     except OSError:
         return ""
     return answer.decode("utf-8", "replace")

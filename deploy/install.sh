@@ -248,6 +248,7 @@ make_folders() {
     folder 0755 root:root "$BASE/releases"
     folder 0750 root:"$APP" "$ETC"
     folder 0700 root:root "$ETC/credentials"
+    folder 0700 root:root "$ETC/credentials/redis"
     folder 0750 "$APP:$APP" "$STATE"
     folder 0750 "$APP:$APP" "$LOGS"
     local name
@@ -301,11 +302,31 @@ END
     done
 }
 
+# Redis's users, by what this release needs, with the passwords of this machine; those that are missing are made.
+# Where units cannot be given passwords there are none (systemd of Ubuntu 20.04), and Redis's socket is what is closed.
+systemd_version() { systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'; }
+users_changed=no
+put_users() { # RELEASE
+    local kept=$ETC/credentials/redis text
+    if [ "$(systemd_version)" -lt 247 ]; then return 0; fi
+    if [ "$dry" = yes ]; then
+        [ -e "$kept/users.acl" ] || say "would make: Redis users and their passwords in $kept"
+        return 0
+    fi
+    if [ ! -e "$1/shared/redis_acl.py" ]; then return 0; fi
+    # The file holds hashes alone.
+    text=$(cd / && PYTHONPATH=$1 PYTHONDONTWRITEBYTECODE=1 "$1/venv/bin/python" -P -m cli redis-acl --passwords "$kept") \
+        || die "the users of Redis could not be made in $kept"
+    chmod 0600 "$kept"/*/redis_password
+    if put 0600 root:root "$kept/users.acl" <<<"$text"; then users_changed=yes; fi
+}
+
 units_changed=no
 put_units() { # RELEASE
     local unit
     folder 0755 root:root "$UNITS"
     put_exceptions
+    put_users "$1"
     for unit in "$1"/deploy/systemd/*.service; do
         if put 0644 root:root "$UNITS/${unit##*/}" <"$unit"; then units_changed=yes; fi
     done
@@ -317,7 +338,7 @@ put_units() { # RELEASE
 fingerprint() { # RELEASE UNIT: of all that this service runs on
     local name=${2#btc-scanner-}; name=${name%.service}; name=${name%@}
     local parts=(shared "services/$name" "services/__init__.py" "deploy/systemd/$2")
-    if [ "$name" = redis ]; then parts=(cli/__init__.py cli/processes.py cli/redis_service.py shared/__init__.py shared/sd_notify.py "deploy/systemd/$2"); fi
+    if [ "$name" = redis ]; then parts=(cli/__init__.py cli/processes.py cli/redis_service.py shared/__init__.py shared/sd_notify.py shared/redis_acl.py shared/keys.py "deploy/systemd/$2"); fi
     { listing "$1" "${parts[@]}"; readlink -- "$1/venv"; } | digest
 }
 
@@ -328,7 +349,7 @@ running() { # UNIT: the units of it that run
 restart_changed() { # OLD NEW (releases)
     local unit each changed=()
     for unit in "${SERVICES[@]}"; do
-        if [ "$(fingerprint "$1" "$unit")" != "$(fingerprint "$2" "$unit")" ]; then
+        if [ "$users_changed" = yes ] || [ "$(fingerprint "$1" "$unit")" != "$(fingerprint "$2" "$unit")" ]; then
             for each in $(running "$unit"); do changed+=("$each"); done
         fi
     done
@@ -457,6 +478,11 @@ do_install() {
     else
         put_units "$BASE/releases/$new"
         if [ "$units_changed" = yes ]; then systemctl daemon-reload; fi
+        if [ "$users_changed" = yes ]; then
+            say "this version is installed already; Redis's users were made anew"
+            if [ "$start" = yes ]; then restart_changed "$BASE/releases/$new" "$BASE/releases/$new"; fi
+            return 0
+        fi
         say "this version is installed already; nothing was changed"
         return 0
     fi
@@ -484,7 +510,7 @@ do_uninstall() {
     done
     run systemctl daemon-reload
     run systemctl reset-failed 'btc-scanner*' 2>/dev/null || true
-    run rm -rf -- "$BASE" "$WRAPPER"
+    run rm -rf -- "$BASE" "$WRAPPER" "/run/$APP-doors"
     for unit in "$UNITS" "${UNITS%/*}"; do
         if [ -d "$unit" ]; then run rmdir --ignore-fail-on-non-empty -- "$unit"; fi
     done

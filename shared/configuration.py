@@ -20,6 +20,7 @@ from shared import config_errors as errors
 from shared.config_errors import ConfigError, Fault
 from shared.config_place import CONFIG_VARIABLE, config_place, named_config
 from shared.file_access import is_open_to_others
+from shared.own_redis import own_login
 from shared.settings import Clash, Section, Settings, Smtp, clashes
 
 __all__ = ["ConfigError", "Examined", "examine", "find_config", "load_settings"]
@@ -88,6 +89,7 @@ def load_settings(
             draft.faults.append(_too_open(path))
     draft.add_secrets(environ)
     draft.add_variables(environ)
+    draft.add_own_login(environ)
     draft.drop_half_sections()
     if not channels:
         draft.drop_channels()
@@ -212,6 +214,18 @@ class _Draft:
             text = environ[variable]
             if text or _shape(*place) == "text":
                 self.put(*place, _decode(*place, text), f"variable {variable}")
+
+    def add_own_login(self, environ: Mapping[str, str]) -> None:
+        """The login at the installation's Redis, where that is the one to use."""
+        try:
+            login = own_login(self.values.get("redis"), environ)
+        except (OSError, UnicodeDecodeError):
+            remedy = "check its permissions, or install again"
+            self.faults.append(Fault("redis.password", "its secret file cannot be read", remedy))
+            return
+        if login is not None:
+            for key, text in zip(("url", "password"), login, strict=True):
+                self.put("redis", key, text, "this installation's own")
 
     def drop_half_sections(self) -> None:
         """A password alone, from outside the file, is no wish for email."""
@@ -369,6 +383,7 @@ def examine(config: Path | None = None, environ: Mapping[str, str] | None = None
     in_file = tuple(_secrets_in(draft.values))
     draft.add_secrets(environ)
     draft.add_variables(environ)
+    draft.add_own_login(environ)
     draft.drop_half_sections()
     models = {name: draft.judge_section(name, section) for name, section in _SECTIONS.items()}
     settings = Settings.model_construct(**cast("dict[str, Any]", models))

@@ -11,6 +11,8 @@ from pathlib import Path
 from shared.config_place import config_place
 
 INSTANCE_VARIABLE = "BTC_SCANNER_INSTANCE"
+FOLDER_VARIABLE = "BTC_SCANNER_DOORS"
+"""A folder for the addresses, where services are in network namespaces of their own."""
 _HOSTNAME = "hostname"
 # How an answer begins.
 WELL, NOT_WELL = b"+", b"-"
@@ -26,6 +28,7 @@ def door_of(service: str, instance: str, config: Path | None) -> str:
     """The address of a service that runs with this configuration: of a Unix socket.
 
     On Linux it is an abstract one: no file, gone with the process, and each container has its own.
+    Only files are seen from one network namespace to another: a folder for them may be named.
     """
     place = config_place(config, os.environ)
     of = str(Path.cwd() if place is None else place.resolve())
@@ -33,6 +36,7 @@ def door_of(service: str, instance: str, config: Path | None) -> str:
         :20
     ]  # addresses are short
     name = f"btc-scanner-{digest}"
-    if sys.platform.startswith("linux"):
+    folder = os.environ.get(FOLDER_VARIABLE, "")
+    if not folder and sys.platform.startswith("linux"):
         return f"\0{name}"
-    return str(Path(tempfile.gettempdir()) / name)
+    return str(Path(folder or tempfile.gettempdir()) / name)

@@ -97,6 +97,37 @@ def signals(machine: Machine) -> list[str]:
     return [each["id"] for each in listed["signals"]]
 
 
+REDIS_USERS = ["ingest", "indicators", "detector", "notifier", "operator"]
+PASSWORDS = "/etc/btc-scanner/credentials/redis"
+ASK_REDIS = f"""
+import sys, redis
+user, *command = sys.argv[1:]
+login = {{}}
+if user != "nobody":
+    with open(f"{PASSWORDS}/{{user}}/redis_password") as file:
+        login = {{"username": user, "password": file.read().strip()}}
+client = redis.Redis(unix_socket_path="/run/btc-scanner/redis.sock", protocol=2, **login)
+try:
+    print(client.execute_command(*command))
+except redis.RedisError as error:
+    print("REFUSED:", error)
+"""
+
+
+def redis_says(machine: Machine, user: str, command: str) -> str:
+    """What Redis answers to a user; ``nobody`` has no password."""
+    python = "/opt/btc-scanner/current/venv/bin/python"
+    return machine.run(f"{python} - {user} {command} <<'END'\n{ASK_REDIS}\nEND")
+
+
+def redis_passwords(machine: Machine) -> list[str]:
+    return machine.run(f"cat {PASSWORDS}/*/redis_password").split()
+
+
+def well_by_its_own_word(machine: Machine, service: str) -> bool:
+    return machine.ask(f"btc-scanner health {service}").returncode == 0
+
+
 def healthy(machine: Machine) -> bool:
     return machine.ask("btc-scanner status").returncode == 0
 
@@ -186,7 +217,86 @@ def test_the_command_line_works_for_root_and_tells_others_how(machine: Machine) 
     assert "sudo" in as_nobody.stdout
 
 
+def test_each_service_tells_its_health_also_from_a_network_of_its_own(machine: Machine) -> None:
+    for service in REDIS_USERS[:-1]:
+        until(f"{service} to be well", lambda s=service: well_by_its_own_word(machine, s))
+        assert f"{service} 1: " in machine.run(f"btc-scanner health {service}")
+    absent = machine.ask("btc-scanner health notifier --instance 9")
+    assert (absent.returncode, "does not run" in absent.stdout) == (1, True)
+    assert machine.run("stat -c '%a %U' /run/btc-scanner-doors") == "700 btc-scanner"
+
+
+def test_the_commands_that_change_something_do(machine: Machine) -> None:
+    sent = machine.run("btc-scanner test-alert")
+    assert "email" in sent
+    assert "telegram" in sent
+    machine.run("btc-scanner mute 1h")
+    assert "MUTED until" in machine.run("btc-scanner mute")
+    machine.run("btc-scanner unmute")
+    assert "Not muted" in machine.run("btc-scanner mute")
+    machine.run("btc-scanner dead list")
+
+
+# The simulated exchange runs ahead of the clock.
+NOT_THE_LABS = {"exchange clock"}
+
+
+def test_the_doctor_finds_nothing_that_must_be_mended(machine: Machine) -> None:
+    checks = json.loads(machine.run("btc-scanner doctor --json", may_fail=True))["checks"]
+    levels = {each["check"]: each["level"] for each in checks}
+    for name in ("Redis", "Redis writes", "systemd", "services", "log folder"):
+        assert levels[name] == "ok", checks
+    failed = [each for each in checks if each["level"] == "fail"]
+    assert {each["check"] for each in failed} <= NOT_THE_LABS, failed
+
+
 # --- what they may do -------------------------------------------------------------------------
+
+
+def test_each_unit_is_given_the_secrets_of_its_work_alone(machine: Machine) -> None:
+    own = ["own_redis_password"]
+    wanted = {
+        "btc-scanner-redis": ["operator_password", "users.acl"],
+        "btc-scanner-ingest": own,
+        "btc-scanner-indicators": own,
+        "btc-scanner-detector": own,
+        "btc-scanner-notifier@1": [
+            *own, "smtp_password", "telegram_bot_token", "telegram_chat_id",
+        ],
+    }  # fmt: skip
+    for unit, names in wanted.items():
+        given = machine.run(f"ls /run/credentials/{unit}.service").split()
+        assert given == names, unit
+    for user in REDIS_USERS[:-1]:
+        unit = f"btc-scanner-{user}".replace("notifier", "notifier@1")
+        given = machine.run(f"cat /run/credentials/{unit}.service/own_redis_password")
+        assert given == machine.run(f"cat {PASSWORDS}/{user}/redis_password")
+        assert f"unix://{user}@/run/btc-scanner/redis.sock" in show(machine, unit, "Environment")
+    assert len(set(redis_passwords(machine))) == len(REDIS_USERS)
+
+
+def test_no_redis_user_may_do_more_than_its_work(machine: Machine) -> None:
+    assert int(redis_says(machine, "notifier", "XLEN signals")) > 0
+    candle = "XADD klines:{BTCUSDT}:1m '*' close 1"
+    assert "REFUSED: No permissions to access a key" in redis_says(machine, "notifier", candle)
+    assert int(redis_says(machine, "indicators", "XLEN klines:{BTCUSDT}:1m")) > 0
+    for user in REDIS_USERS:
+        for command in ("FLUSHALL", "CONFIG GET dir", "ACL SETUSER x", "SHUTDOWN", "KEYS '*'"):
+            said = redis_says(machine, user, command)
+            assert said.startswith("REFUSED"), (user, command, said)
+            assert "no permissions" in said, (user, command, said)
+    assert "Authentication required" in redis_says(machine, "nobody", "PING")
+
+
+def test_no_service_can_look_into_another_for_its_secrets(machine: Machine) -> None:
+    pid = pids(machine)["btc-scanner-notifier@1"]
+    run = "systemd-run -q --wait --pipe --collect -p User=btc-scanner"
+    places = f"/proc/{pid}/environ /proc/{pid}/root/run/credentials/*/*"
+    for place in places.split():
+        refused = machine.ask(f"{run} -p PrivateUsers=yes sh -c 'cat {place}'")
+        assert refused.returncode != 0
+        assert "ermission denied" in refused.stdout or "No such file" in refused.stdout
+    assert machine.ask(f"{run} sh -c 'cat /proc/{pid}/environ >/dev/null'").returncode == 0
 
 
 def test_the_units_verify_and_their_exposure_is_low(machine: Machine) -> None:
@@ -218,10 +328,17 @@ def test_only_ingest_and_the_notifier_have_a_network(machine: Machine) -> None:
 
 
 def test_secrets_show_in_no_process_list_and_no_log(machine: Machine) -> None:
-    token = "42:SIMULATED"
-    assert token not in machine.run("ps axww -o args")
-    assert token not in machine.run("journalctl --no-pager -o cat")
-    assert machine.ask(f"grep -rl {token} /var/log/btc-scanner").stdout == ""
+    processes, journal = machine.run("ps axww -o args"), machine.run("journalctl --no-pager -o cat")
+    # The simulated token stands in the simulation's code, which is installed, too.
+    everywhere = "/etc /usr/local /var/lib /var/log /run/btc-scanner /tmp"
+    for secret in ("42:SIMULATED", *redis_passwords(machine)):
+        assert secret not in processes
+        assert secret not in journal
+        found = machine.ask(f"grep -rlaF --devices=skip -e {secret} {everywhere}").stdout.split()
+        assert len(found) == 1
+        assert found[0].startswith("/etc/btc-scanner/credentials/")
+    closed = machine.run("find /etc/btc-scanner/credentials -printf '%m %U:%G\\n' | sort -u")
+    assert closed.splitlines() == ["600 0:0", "700 0:0"]
     assert machine.run("stat -c '%a %U' /etc/btc-scanner/config.json") == "600 btc-scanner"
 
 
@@ -236,6 +353,21 @@ def test_a_service_that_is_killed_comes_back(machine: Machine) -> None:
             f"another {unit}", lambda u=unit, b=before: show(machine, u, "MainPID") not in {b, "0"}
         )
     until("all active", lambda: all_active(machine))
+    until("status says healthy", lambda: healthy(machine))
+
+
+def test_what_redis_holds_outlives_its_restart(machine: Machine) -> None:
+    """Redis would leave out of its file what users without rights wrote in transactions."""
+    machine.run("systemctl stop btc-scanner-ingest btc-scanner-notifier@1")
+    lengths = ("klines:{BTCUSDT}:1m", "indicators:{BTCUSDT}", "signals")
+    before = [int(redis_says(machine, "operator", f"XLEN {key}")) for key in lengths]
+    kept, pid = signals(machine), show(machine, "btc-scanner-redis", "MainPID")
+    machine.run("systemctl restart btc-scanner-redis")
+    assert show(machine, "btc-scanner-redis", "MainPID") != pid
+    after = [int(redis_says(machine, "operator", f"XLEN {key}")) for key in lengths]
+    assert all(new >= old > 0 for new, old in zip(after, before, strict=True)), (before, after)
+    assert set(kept) <= set(signals(machine))
+    machine.run("systemctl start btc-scanner")
     until("status says healthy", lambda: healthy(machine))
 
 
@@ -335,6 +467,51 @@ def test_what_an_upgrade_left_to_be_restarted_the_next_one_restarts(machine: Mac
     assert "restarting btc-scanner-indicators.service" in machine.run(f"{INSTALL} --upgrade")
     after = pids(machine)
     assert {unit for unit in SERVICES if after[unit] != before[unit]} == {"btc-scanner-indicators"}
+
+
+def test_lost_passwords_are_made_anew_and_kept_ones_stay(machine: Machine) -> None:
+    before = redis_passwords(machine)
+    machine.run(f"rm {PASSWORDS}/detector/redis_password")
+    assert "users were made anew" in machine.run(INSTALL)
+    assert len(set(redis_passwords(machine)) & set(before)) == len(before) - 1
+    until("all active", lambda: all_active(machine))
+    until("status says healthy", lambda: healthy(machine))
+
+
+def test_a_user_that_was_added_by_hand_the_installer_takes_away(machine: Machine) -> None:
+    machine.run(
+        f"cd {PASSWORDS}; mkdir admin; echo x >admin/redis_password;"
+        " echo 'user admin on >x ~* &* +@all' >>users.acl; systemctl restart btc-scanner-redis"
+    )
+    assert redis_says(machine, "admin", "DEL absent") == "0"
+    assert "users were made anew" in machine.run(INSTALL)
+    assert "REFUSED: invalid username-password" in redis_says(machine, "admin", "PING")
+    machine.run(f"rm -r {PASSWORDS}/admin")
+    until("status says healthy", lambda: healthy(machine))
+
+
+# A version that knows nothing of users.
+WITHOUT_USERS = """
+cp -a /src /src.good; cd /src
+sed -i -e /own_redis/Id -e /users.acl/d -e /operator_password/d deploy/systemd/*.service
+sed -i /OWN_REDIS/d deploy/systemd/btc-scanner.sh
+rm shared/redis_acl.py
+"""
+
+
+def test_an_installation_without_users_gets_them_and_keeps_its_data(machine: Machine) -> None:
+    machine.run(WITHOUT_USERS)
+    machine.run(f"{INSTALL} --upgrade")
+    machine.run(f"rm -r {PASSWORDS}; rm -rf /src && mv /src.good /src")
+    assert redis_says(machine, "nobody", "PING") == "True"
+    until("status says healthy", lambda: healthy(machine))
+    kept = signals(machine)
+    machine.run(f"{INSTALL} --upgrade")
+    assert "Authentication required" in redis_says(machine, "nobody", "PING")
+    assert all_active(machine)
+    until("status says healthy", lambda: healthy(machine))
+    assert kept
+    assert set(kept) <= set(signals(machine))
 
 
 @pytest.mark.parametrize(

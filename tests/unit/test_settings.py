@@ -141,6 +141,50 @@ def test_the_password_for_redis_may_come_from_a_secret_file(load: Any, tmp_path:
     assert settings.redis.effective_url == "redis://:in-a-file@h"
 
 
+OWN_SOCKET = "/run/btc-scanner/redis.sock"
+OWN = {"BTC_SCANNER_OWN_REDIS": f"unix://ingest@{OWN_SOCKET}"}
+
+
+@pytest.mark.parametrize(
+    ("redis", "complete"),
+    [
+        ({}, f"unix://ingest:own@{OWN_SOCKET}"),
+        ({"url": f"unix://{OWN_SOCKET}"}, f"unix://ingest:own@{OWN_SOCKET}"),
+        ({"url": f"unix://ingest@{OWN_SOCKET}"}, f"unix://ingest:own@{OWN_SOCKET}"),
+        ({"url": f"unix://{OWN_SOCKET}?db=0"}, f"unix://ingest:own@{OWN_SOCKET}?db=0"),
+        ({"url": f"unix://me:x@{OWN_SOCKET}"}, f"unix://me:x@{OWN_SOCKET}"),
+        ({"url": f"unix://{OWN_SOCKET}?password=x"}, f"unix://{OWN_SOCKET}?password=x"),
+        ({"url": f"unix://{OWN_SOCKET}", "password": "x"}, f"unix://:x@{OWN_SOCKET}"),
+        ({"url": "unix:///run/other.sock"}, "unix:///run/other.sock"),
+        ({"url": "redis://elsewhere:6379/0"}, "redis://elsewhere:6379/0"),
+        ({"url": "redis://me:x@elsewhere:6379/0"}, "redis://me:x@elsewhere:6379/0"),
+        ({"url": "redis+cluster://a,b"}, "redis+cluster://a,b"),
+    ],
+)
+def test_the_installations_own_login_counts_at_its_own_redis_alone(
+    load: Any, tmp_path: Path, redis: Any, complete: str
+) -> None:
+    (tmp_path / "own_redis_password").write_text("own\n")
+    settings = load({"redis": redis}, {**OWN, "CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert settings.redis.effective_url == complete
+    assert load({"redis": redis}, {**OWN, "OWN_REDIS_PASSWORD": "own"}) == settings
+    assert ("own" in settings.secrets()) == ("own@" in complete)
+
+
+def test_without_its_password_the_installations_own_login_does_not_count(load: Any) -> None:
+    url = f"unix://{OWN_SOCKET}"
+    settings = load({"redis": {"url": url}}, {**OWN, "CREDENTIALS_DIRECTORY": "/absent"})
+    assert settings.redis.effective_url == url
+
+
+def test_an_own_password_that_cannot_be_read_is_a_fault(faults: Any, tmp_path: Path) -> None:
+    (tmp_path / "own_redis_password").write_bytes(b"\xff")
+    found = faults({}, {**OWN, "CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert list(found) == ["redis.password"]
+    found = faults({"redis": []}, {**OWN, "CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert list(found) == ["redis"]
+
+
 def test_our_own_redis_wants_no_password(load: Any) -> None:
     settings = load({}, {"REDIS_PASSWORD": "of another program"})
     assert settings.redis.effective_url == "redis://127.0.0.1:6379/0"

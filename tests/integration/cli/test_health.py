@@ -161,6 +161,23 @@ async def test_doors_are_files_where_there_are_no_abstract_sockets(
     os.rmdir(folder)
 
 
+async def test_doors_are_files_in_a_folder_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="doors-", dir="/tmp"))
+    monkeypatch.setenv("BTC_SCANNER_DOORS", str(folder))
+    door = Path(door_of("ingest", "1", None))
+    with socket.socket(socket.AF_UNIX) as left_by_the_dead:
+        left_by_the_dead.bind(str(door))
+
+    async def answer() -> tuple[bool, str]:
+        return True, "well"
+
+    async with open_door("ingest", "1", None, answer):
+        assert door.parent == folder
+        assert await asyncio.to_thread(health_command.ask, str(door)) == (True, "well")
+    assert not health_command.ask(str(door))[0]
+    folder.rmdir()
+
+
 async def test_before_there_is_anything_to_examine_a_service_is_starting() -> None:
     well, why = await Checkup(born_s=0.0).verdict()
     assert not well

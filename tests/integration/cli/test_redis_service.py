@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from cli import redis_service
 from cli.embedded_redis import find_server
+from cli.redis_acl_command import made
+from shared.redis_acl import acl_file
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 class Service:
     """``python -m cli.redis_service`` under a supervisor's socket."""
 
-    def __init__(self, folder: Path, server: Path | str) -> None:
+    def __init__(self, folder: Path, server: Path | str, **environ: str) -> None:
         self.path, self.data = folder / "redis.sock", folder / "data"
         self.data.mkdir(exist_ok=True)
         notify = folder / "notify"
@@ -36,7 +39,12 @@ class Service:
                 *("--socket", str(self.path), "--dir", str(self.data)),
             ],
             cwd=ROOT,
-            env={**os.environ, "NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "60000000"},
+            env={
+                **os.environ,
+                "NOTIFY_SOCKET": str(notify),
+                "WATCHDOG_USEC": "60000000",
+                **environ,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -94,6 +102,40 @@ def test_its_data_outlives_it(tmp_path: Path, service: Service) -> None:
     finally:
         again.end()
         again.socket.close()
+
+
+def test_with_users_it_lets_in_nobody_else_and_still_tells_how_it_is(tmp_path: Path) -> None:
+    given, passwords = tmp_path / "credentials", made()
+    given.mkdir()
+    (given / "users.acl").write_text(acl_file(passwords, hashed=True))
+    (given / "operator_password").write_text(f"{passwords['operator']}\n")
+    service = Service(tmp_path, find_server().path, CREDENTIALS_DIRECTORY=str(given))
+    try:
+        service.until(b"READY=1")
+        assert " of 256.00M; " in service.until(b"WATCHDOG=1").decode()
+        with pytest.raises(AuthenticationError):
+            Redis(unix_socket_path=str(service.path)).ping()
+        url = f"unix://ingest:{passwords['ingest']}@{service.path}"
+        with Redis.from_url(url) as ingest:
+            assert ingest.ping()
+            with pytest.raises(NoPermissionError):
+                ingest.flushall()
+    finally:
+        assert service.end()[0] == 0
+        service.socket.close()
+
+
+def test_a_wrong_password_of_its_own_is_told(tmp_path: Path) -> None:
+    given = tmp_path / "credentials"
+    given.mkdir()
+    (given / "users.acl").write_text(acl_file(made(), hashed=True))
+    (given / "operator_password").write_text("another")
+    service = Service(tmp_path, find_server().path, CREDENTIALS_DIRECTORY=str(given))
+    try:
+        assert b"the server says: WRONGPASS" in service.until(b"WRONGPASS")
+    finally:
+        service.end()
+        service.socket.close()
 
 
 async def test_it_ends_with_the_server_so_that_both_are_started_again(service: Service) -> None:
