@@ -21,11 +21,12 @@ demo: ## one minute of signals from a simulated market; needs no configuration
 up: ## run against the configured exchange and channels until Ctrl-C
 	@./btc-scanner up $(ARGS)
 
-test: ## run all tests
+WORKERS := 2
+test: ## run all tests, two files at a time (WORKERS=1)
 	@$(DEV)
 	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null \
 		|| echo "No redis-server here: tests use the bundled Valkey only (sudo apt install redis-server adds the other)."
-	@$(DEV) -m pytest -q $(ARGS)
+	@$(DEV) -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: ## check style and types, scripts, units and what makes containers
 	@$(DEV) -m ruff check .

@@ -104,7 +104,9 @@ async def test_spoilt_keys_keep_nothing_from_being_published(
         await process.until_logged(f"as {keys.EVENTS}: delete it (DEL {keys.EVENTS})")
         await until_at(each_redis, exchange.now_ms + 2 * MINUTE_MS)
         assert (await process.terminate())[0] == 0
-    assert process.log.count("going on without it") == 1
+    # Whether the troubles are read before they are begun anew is chance; each key is told once.
+    for key, times in ((keys.EVENTS, {1}), (keys.TROUBLES, {0, 1})):
+        assert process.log.count(f"as {key}: delete it") in times
     assert await each_redis.type(keys.TROUBLES) != b"string"
     assert "Traceback" not in process.log
 

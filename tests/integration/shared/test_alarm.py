@@ -113,12 +113,12 @@ PROGRAM = """
 import asyncio, logging, sys
 from shared.runtime import WrongConfiguration, start_service
 
-log = logging.getLogger("services.detector.worker")
+log = logging.getLogger("services.notifier.worker")
 
 async def serve(settings, instance):
     {body}
 
-sys.exit(start_service("detector", serve))
+sys.exit(start_service("notifier", serve))
 """
 
 
@@ -149,7 +149,7 @@ async def test_an_unexpected_end_is_told_with_its_place_and_without_its_words(
     assert "T0KEN" not in out
     (event,) = await told(each_redis)
     assert event.sentence == (
-        "detector: ended by an error that nobody expected, KeyError at __main__:8;"
+        "notifier: ended by an error that nobody expected, KeyError at __main__:8;"
         " its log has the traceback"
     )
     # A supervisor starts it again and again: people hear of it once.
@@ -173,7 +173,7 @@ async def test_what_was_logged_just_before_the_end_is_told_and_holds_no_secret(
     body = "log.critical('a token: %s', '42:T0KENofTheBot')"
     assert (await end_of(tmp_path, each_redis_url, body))[0] == 0
     (event,) = await told(each_redis)
-    assert event.sentence == "detector: a token: ********"
+    assert event.sentence == "notifier: a token: ********"
 
 
 async def test_an_error_while_it_is_stopped_is_no_alarm(

@@ -125,7 +125,9 @@ async def test_a_person_sees_one_screen(ill: Patient) -> None:
     report = await ill.doctor()
     lines = list(text(report.findings))
     assert len(lines) < 40
-    assert all(len(line) <= 100 for line in lines)
+    # How long the path is, is not the doctor's choice.
+    shown = [line.replace(str(ill.folder), "/home/trader/scanner") for line in lines]
+    assert all(len(line) <= 100 for line in shown)
     assert lines[-1] == f"{len(report.findings)} ok: nothing is wrong here"
 
 
