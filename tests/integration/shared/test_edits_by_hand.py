@@ -299,7 +299,7 @@ async def test_what_a_person_must_undo_is_told_once_with_the_remedy(
             await bring(access, whole.fed)
             await check(each_redis, whole)
     told = errors(caplog)
-    assert max(map(told.count, told)) <= 3  # by two workers, and by who brings the candles
+    assert max(map(told.count, told)) <= 4  # by two workers, and by who brings candles, twice
 
 
 async def until_tried_again(redis: Redis) -> None:

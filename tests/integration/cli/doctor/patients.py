@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -199,8 +200,13 @@ def let_others_pass(folder: Path) -> None:
 
 
 def run_doctor(config: Path, *options: str, **how: object) -> "subprocess.Popen[str]":
-    return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
-        [sys.executable, "-P", "-m", "cli", "doctor", "--config", str(config), *options],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how,
-    )  # fmt: skip
+    # What is ignored stays so in a child, and shells ignore SIGINT for what runs in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+            [sys.executable, "-P", "-m", "cli", "doctor", "--config", str(config), *options],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
