@@ -105,8 +105,8 @@ class Gate:
             f"{self._channel} is broken, nothing is sent by it: {reason};"
             f" what it misses waits, and is sent when it works again",
         )
-        if told:
-            log.critical("%s is broken: %s", self._channel, reason)
+        if told:  # by that to people: a line of the alarm would tell them twice
+            log.warning("%s is broken: %s", self._channel, reason)
 
     async def worked(self) -> bool:
         """Open it after a success; whether it was broken."""

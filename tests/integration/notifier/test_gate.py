@@ -48,6 +48,8 @@ async def test_a_broken_channel_stops_is_told_once_and_keeps_what_it_misses(
     assert "the login is wrong: correct it" in event.sentence
     assert (await redis.hget(keys.TROUBLES, "channel:fake")).startswith(b"broken ")
     assert "the channel waits for the remedy" in caplog.text
+    # Each CRITICAL line is a message of its own, and this is told already.
+    assert not [one for one in caplog.records if one.levelname == "CRITICAL"]
     assert 0 < await redis.pttl(keys.gate("fake")) <= 300_000
 
 
