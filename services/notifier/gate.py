@@ -54,10 +54,14 @@ class Gate:
             async with self._access.client.pipeline(transaction=False) as pipe:
                 pipe.pttl(self._key)
                 pipe.hget(keys.TROUBLES, self._subject)
-                return await pipe.execute(raise_on_error=False)
+                answers = await pipe.execute(raise_on_error=False)
+            for each in answers:
+                # Somebody may have spoilt the troubles; they decide only how often to try.
+                if isinstance(each, Exception) and not str(each).startswith("WRONGTYPE"):
+                    raise each
+            return list(answers)
 
         remaining_ms, text = await self._access.patiently(look)
-        # Somebody may have spoilt the troubles; this decides nothing but how often to try.
         trouble = read_trouble(text) if isinstance(text, bytes) else None
         self._broken = trouble if trouble and trouble.state == BROKEN else None
         if remaining_ms == -1:  # made by hand, and would stand for ever

@@ -1,7 +1,11 @@
 """A channel that is broken, or asked to wait, stops as a whole, says so once, and goes on."""
 
+from typing import Any
+
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
+from redis.exceptions import BusyLoadingError
 
 from services.notifier.channels import Broken, TryAgain
 from services.notifier.sources import EVENTS
@@ -187,3 +191,28 @@ async def test_the_rate_limit_holds_a_recipient_back_and_costs_no_attempts(
     channel.limiter.waits.clear()
     await bench.until_settled("fake", 6)
     assert len(channel.accepted) == 6
+
+
+async def test_an_answer_that_means_an_outage_is_sat_out(
+    bench: Bench, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that loads its data answers each command of a pipeline with an error."""
+    execute, failures = Pipeline.execute, [2]
+
+    async def loading(self: Pipeline, raise_on_error: bool = True) -> list[Any]:
+        if not raise_on_error and failures[0]:
+            failures[0] -= 1
+            return [BusyLoadingError("Redis is loading the dataset in memory")] * len(self)
+        return await execute(self, raise_on_error)
+
+    monkeypatch.setattr(Pipeline, "execute", loading)
+    assert await bench.gate("fake", bench.settings()).enter()
+    assert failures == [0]
+
+
+async def test_spoilt_troubles_keep_nothing_from_being_sent(bench: Bench, redis: Redis) -> None:
+    await redis.set(keys.TROUBLES, "yes please")
+    channel = FakeChannel()
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(fresh_signal())
+    await bench.until_settled("fake", 1)
