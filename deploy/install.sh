@@ -137,7 +137,7 @@ find_python() {
         look_for_python || die "Python 3.11 to 3.14 with its venv module is not there, nor what was installed of it"
     fi
     case $python in
-        /home/* | /root/*) die "$python is in a private folder, which the services cannot see: install Python for all users" ;;
+        /home/* | ~root/*) die "$python is in a private folder, which the services cannot see: install Python for all users" ;;
     esac
 }
 apt_has() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }
