@@ -195,7 +195,7 @@ class Delivery:
         self, entry_id: bytes, attempt: int, since_s: float, *, revived: bool = False
     ) -> Hold:
         until_s = since_s + self._patience.claim_idle_s
-        return Hold(entry_id, attempt, since_s, until_s, revived)
+        return Hold(entry_id, attempt, until_s, revived)
 
     # --- what is not done
 

@@ -36,11 +36,6 @@ class Gate:
         self._probe_ms = max(1, round(probe_s * 1000))
         self._broken: Trouble | None = None
 
-    @property
-    def broken(self) -> bool:
-        """Whether the channel was broken when this was asked last."""
-        return self._broken is not None
-
     async def start(self) -> None:
         """Let a new process try at once what an old one found broken: it may know better."""
         text = await self._access.value(self._key)

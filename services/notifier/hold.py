@@ -21,14 +21,12 @@ class Hold:
 
     Attributes:
         attempt: The number of the attempt it is held for, 1 for the first.
-        since_s: When it was asked for, by ``now_s``.
         until_s: When another may take it, by ``now_s``.
         revived: Whether a person wants it tried once more, however old it is.
     """
 
     entry_id: bytes
     attempt: int
-    since_s: float
     until_s: float
     revived: bool = False
 
