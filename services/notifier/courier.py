@@ -21,7 +21,7 @@ from services.notifier.channels import (
 from services.notifier.decisions import Terms, Verdict, verdict
 from services.notifier.endings import end_soon
 from services.notifier.gate import Gate
-from services.notifier.hold import Hold, now_s
+from services.notifier.hold import Hold, now_ms, now_s
 from services.notifier.inbox import Inbox
 from services.notifier.limited import Limited
 from services.notifier.limiter import Limiter
@@ -64,11 +64,6 @@ class _Later:
     """A recipient who was not tried: the rate limit wants some time to pass."""
 
     seconds: float
-
-
-def now_ms() -> int:
-    """Our clock, ms UTC."""
-    return int(time.time() * 1000)
 
 
 class Courier:

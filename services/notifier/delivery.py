@@ -15,10 +15,10 @@ from functools import partial
 from math import ceil
 
 from services.notifier.channels import Channel
-from services.notifier.courier import TOGETHER, Courier, Outcome, now_ms
+from services.notifier.courier import TOGETHER, Courier, Outcome
 from services.notifier.decisions import REVIVED, Patience, Pending, Terms, due, recorded_ms
 from services.notifier.gate import Gate
-from services.notifier.hold import CLAIM_MARGIN_S, Hold, now_s
+from services.notifier.hold import CLAIM_MARGIN_S, Hold, now_ms, now_s
 from services.notifier.inbox import Entry, Inbox
 from services.notifier.limiter import Limiter, limiter_of
 from services.notifier.mute import Mute

@@ -7,10 +7,10 @@ other channels.
 """
 
 import logging
-import time
 from typing import Any
 
 from services.notifier.decisions import channel_subject
+from services.notifier.hold import now_ms
 from shared import keys
 from shared.event import Trouble, read_trouble
 from shared.events import EventsWriter
@@ -97,7 +97,7 @@ class Gate:
         await self._access.patiently(
             lambda: client.set(self._key, f"broken: {reason}", px=self._probe_ms)
         )
-        trouble = Trouble(BROKEN, int(time.time() * 1000))
+        trouble = Trouble(BROKEN, now_ms())
         told = await self._events.begin(
             self._subject,
             trouble,

@@ -1,4 +1,4 @@
-"""For how long an entry of the pending list is ours."""
+"""For how long an entry of the pending list is ours, and the clocks that say so."""
 
 import time
 from dataclasses import dataclass
@@ -13,6 +13,11 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def now_s() -> float:
     """Seconds on a clock that nobody sets, suspended time included."""
     return time.clock_gettime(_STEADY)
+
+
+def now_ms() -> int:
+    """Our clock, ms UTC."""
+    return int(time.time() * 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ with the guarantees of all events.
 
 import asyncio
 import logging
-import time
 from pathlib import Path
 from typing import cast
 
 import shared
+from services.notifier.hold import now_ms
 from services.notifier.quiet import MORE, STATE, SUBJECT, Quiet, digest, line, quiet_hours
 from services.notifier.sources import Alert
 from shared import keys
@@ -24,10 +24,6 @@ log = logging.getLogger(__name__)
 
 _SCRIPTS = Path(shared.__file__).parent / "scripts"
 _LOOK_S = 2.0
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 class QuietHours:
@@ -56,14 +52,14 @@ class Mute:
         """Whether what would be sent now is muted; it is recorded then."""
         if not isinstance(alert, Signal) or alert.test:
             return False
-        now_ms = _now_ms()
-        hours = self._hours.at(now_ms)
+        at_ms = now_ms()
+        hours = self._hours.at(at_ms)
         written = [keys.MUTE, keys.QUIET, keys.muted(alert.id)]
         arguments = [
             "" if hours is None else str(hours.since_ms),
             alert.id,
             line(alert),
-            str(now_ms),
+            str(at_ms),
             str(self._mark_ms),
         ]
         reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
@@ -87,13 +83,13 @@ class DigestTeller:
 
     async def look(self) -> bool:
         """Tell what there is to tell, unless signals are muted; whether it was told now."""
-        now_ms = _now_ms()
-        if self._hours.at(now_ms) is not None:
+        at_ms = now_ms()
+        if self._hours.at(at_ms) is not None:
             return False
         client = self._access.client
         held = await self._access.aside(lambda: client.hgetall(keys.QUIET))
         fields = cast("dict[bytes, bytes]", held or {})
-        found = digest(fields, now_ms)
+        found = digest(fields, at_ms)
         if found is None:
             return False
         event = Event(
@@ -102,9 +98,9 @@ class DigestTeller:
             state=STATE,
             service="notifier",
             instance=self._instance,
-            at_ms=now_ms,
+            at_ms=at_ms,
             alert=True,
-            since_ms=now_ms,
+            since_ms=at_ms,
             details=found.details,
             ends=True,
         )

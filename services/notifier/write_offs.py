@@ -1,13 +1,12 @@
 """Deliveries that are given up: a dead letter, a line in the log, an event for people."""
 
 import logging
-import time
 from collections.abc import Sequence
 
 from services.notifier.channels import Channel, Recipient
 from services.notifier.dead_letter import DeadLetter
 from services.notifier.decisions import Terms, channel_subject
-from services.notifier.hold import Hold
+from services.notifier.hold import Hold, now_ms
 from services.notifier.inbox import Inbox
 from services.notifier.sources import Alert, Source
 from shared.candle import Fields
@@ -78,7 +77,7 @@ class WriteOffs:
             recipient=recipient.tag,
             reason=reason,
             attempts=hold.attempt if attempts is None else attempts,
-            at_ms=int(time.time() * 1000),
+            at_ms=now_ms(),
             alert=fields,
         )
         if not await self._inbox.bury(letter, alert, recipient, self._channel.recipients):
