@@ -20,3 +20,17 @@ async def wait_until(
             return found
         assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
         await asyncio.sleep(0.01)
+
+
+def until(
+    predicate: Callable[[], Any],
+    what: str = "the condition",
+    seconds: float = 30.0,
+    pause: float = 0.1,
+) -> Any:
+    """The same for tests without a loop; ``pause`` spares what is asked."""
+    deadline = time.monotonic() + seconds
+    while not (found := predicate()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(pause)
+    return found
