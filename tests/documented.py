@@ -107,3 +107,32 @@ def mentions(document: str, program: str) -> list[Command]:
         for code in _CODE.findall(line.text)
         if code.split()[:1] == [program]
     ]
+
+
+class Page:
+    """A document that a test follows; what it has not taken at the end was not followed."""
+
+    def __init__(self, document: str) -> None:
+        self.document = document
+        self._left = commands(document)
+
+    def section(self, name: str) -> list[str]:
+        """The commands under a heading, in their order; each can be taken once."""
+        found = [each for each in self._left if each.section == name]
+        assert found, f"{self.document} has no commands under {name!r}, or they are taken"
+        self._left = [each for each in self._left if each.section != name]
+        return [each.text for each in found]
+
+    def left(self) -> list[str]:
+        """What nobody has taken."""
+        return [str(each) for each in self._left]
+
+    def other(self, section: str) -> list[str]:
+        """The lines of the blocks under a heading that are no commands: content of files."""
+        return [
+            line.text
+            for block in blocks(self.document)
+            if not is_command(block[0].text)
+            for line in block
+            if line.section == section
+        ]

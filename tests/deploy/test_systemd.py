@@ -7,140 +7,34 @@ network, and runs the simulated outside beside the scanner.
 import json
 import re
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from tests.deploy.conftest import Machine, docker
+from tests.deploy.lab import docker, say, until
+from tests.deploy.machines import (
+    ALL,
+    CONFIGURE,
+    PASSWORDS,
+    REDIS_USERS,
+    SERVICES,
+    SIM_PORTS,
+    Machine,
+    all_active,
+    healthy,
+    outside,
+    pids,
+    redis_passwords,
+    redis_says,
+    show,
+    signals,
+    start_outside,
+    traces,
+    well_by_its_own_word,
+)
 
 pytestmark = pytest.mark.timeout(600)
 
 INSTALL = "BTC_SCANNER_HEALTH_SECONDS=60 bash /src/deploy/install.sh --wheels /wheels"
-SERVICES = [
-    "btc-scanner-redis",
-    "btc-scanner-ingest",
-    "btc-scanner-indicators",
-    "btc-scanner-detector",
-    "btc-scanner-notifier@1",
-]
-ALL = ["btc-scanner", *SERVICES]
-SIM_PORTS = "7001,7002,7003,7004,7005"
-CONFIGURE = """
-import json
-outside = json.load(open("/sim/addresses"))
-path = "/etc/btc-scanner/config.json"
-config, smtp = json.load(open(path)), outside["smtp"]
-config["exchange"] |= {
-    "rest_hosts": [outside["rest"]], "ws_hosts": [outside["ws"]],
-    "max_clock_skew_seconds": None, "blind_after_seconds": 100000,
-}
-config["smtp"] = {
-    "server": smtp["host"], "port": smtp["port"], "user": smtp["user"], "use_ssl": True,
-    "from_email": "scanner@example.com", "to_email": "trader@example.com",
-    "ca_file": smtp["ca_file"],
-}
-config["telegram"] = {
-    "enabled": True, "chat_id": str(outside["chat_id"]), "api_url": outside["bot_api"],
-}
-with open(path, "w") as file:
-    json.dump(config, file, indent=2)
-secrets = {"smtp_password": smtp["password"], "telegram_bot_token": outside["bot_token"]}
-for name, secret in secrets.items():
-    with open("/etc/btc-scanner/credentials/" + name, "w") as file:
-        file.write(secret)
-"""
-
-
-def until(what: str, holds: Callable[[], Any], seconds: float = 120) -> Any:
-    """Wait for a condition on the machine."""
-    end = time.monotonic() + seconds
-    while not (seen := holds()):
-        assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.5)
-    return seen
-
-
-def show(machine: Machine, unit: str, name: str) -> str:
-    return machine.run(f"systemctl show -p {name} --value {unit}")
-
-
-def pids(machine: Machine) -> dict[str, str]:
-    return {unit: show(machine, unit, "MainPID") for unit in SERVICES}
-
-
-def all_active(machine: Machine) -> bool:
-    states = machine.run(f"systemctl is-active {' '.join(ALL)}", may_fail=True).split()
-    return states == ["active"] * len(ALL)
-
-
-def outside(machine: Machine) -> dict[str, Any]:
-    """What the simulated outside has seen."""
-    ask = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:7005/state').read().decode())"
-    state: dict[str, Any] = json.loads(machine.run(f'python3 -c "{ask}"'))
-    return state
-
-
-def start_outside(machine: Machine, start_ms: int | None = None) -> None:
-    machine.run("mkdir -p /sim && rm -f /sim/addresses")
-    start = f"--start {start_ms}" if start_ms else ""
-    machine.start_in_background(
-        "cd /src && exec /opt/btc-scanner/current/venv/bin/python -m sim --market 7 --days 60"
-        f" --history-days 5 {start} --speed 1200 --weight-limit 0 --dir /sim --ports {SIM_PORTS}"
-        " >/sim/addresses 2>/sim/errors </dev/null"
-    )
-    machine.run("until [ -s /sim/addresses ]; do sleep 0.2; done", timeout=60)
-
-
-def signals(machine: Machine) -> list[str]:
-    listed = json.loads(machine.run("btc-scanner signals -n 1000 --json"))
-    return [each["id"] for each in listed["signals"]]
-
-
-REDIS_USERS = ["ingest", "indicators", "detector", "notifier", "operator"]
-PASSWORDS = "/etc/btc-scanner/credentials/redis"
-ASK_REDIS = f"""
-import sys, redis
-user, *command = sys.argv[1:]
-login = {{}}
-if user != "nobody":
-    with open(f"{PASSWORDS}/{{user}}/redis_password") as file:
-        login = {{"username": user, "password": file.read().strip()}}
-client = redis.Redis(unix_socket_path="/run/btc-scanner/redis.sock", protocol=2, **login)
-try:
-    print(client.execute_command(*command))
-except redis.RedisError as error:
-    print("REFUSED:", error)
-"""
-
-
-def redis_says(machine: Machine, user: str, command: str) -> str:
-    """What Redis answers to a user; ``nobody`` has no password."""
-    python = "/opt/btc-scanner/current/venv/bin/python"
-    return machine.run(f"{python} - {user} {command} <<'END'\n{ASK_REDIS}\nEND")
-
-
-def redis_passwords(machine: Machine) -> list[str]:
-    return machine.run(f"cat {PASSWORDS}/*/redis_password").split()
-
-
-def well_by_its_own_word(machine: Machine, service: str) -> bool:
-    return machine.ask(f"btc-scanner health {service}").returncode == 0
-
-
-def healthy(machine: Machine) -> bool:
-    return machine.ask("btc-scanner status").returncode == 0
-
-
-def traces(machine: Machine) -> str:
-    """All files that an installation may leave, with owner, mode and content."""
-    places = "/opt /etc /usr/local /var/lib/btc-scanner /var/log/btc-scanner /run/btc-scanner"
-    unlike = "-not -path '*/__pycache__*' -not -path '/var/lib/btc-scanner/*' -not -name '*.log'"
-    return machine.run(
-        f"find {places} {unlike} -printf '%p %u %g %m %l\\n' 2>/dev/null | sort;"
-        f" find /opt /etc /usr/local -type f {unlike} -print0 2>/dev/null | sort -z"
-        " | xargs -0 -r sha256sum; systemctl list-unit-files --no-legend 'btc-scanner*' || true"
-    )
 
 
 # --- install ----------------------------------------------------------------------------------
@@ -203,7 +97,7 @@ def test_the_status_of_each_unit_is_worth_reading(machine: Machine) -> None:
             f"the status of {unit}",
             lambda u=unit, f=form: re.match(f, show(machine, u, "StatusText")),
         )
-        print(f"{unit}: {show(machine, unit, 'StatusText')}")  # noqa: T201 - figures for whoever runs this
+        say(f"{unit}: {show(machine, unit, 'StatusText')}")
 
 
 def test_the_command_line_works_for_root_and_tells_others_how(machine: Machine) -> None:
@@ -306,7 +200,7 @@ def test_the_units_verify_and_their_exposure_is_low(machine: Machine) -> None:
     assert machine.run(f"systemd-analyze verify {units} btc-scanner-notifier@1.service 2>&1") == ""
     for unit in ALL:
         line = machine.run(f"systemd-analyze security {unit} --no-pager").splitlines()[-1]
-        print(line)  # noqa: T201 - figures for whoever runs this
+        say(line)
         found = re.search(r": ([\d.]+) ", line)
         assert found is not None, line
         assert float(found[1]) <= 1.5, line
