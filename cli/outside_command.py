@@ -8,7 +8,7 @@ import json
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from cli.demo_command import DEFAULT_SPEED, HISTORY_DAYS
@@ -26,12 +26,12 @@ _POLL_S = 0.5
 
 
 def run(directory: Path, *, name: str, seed: int | None, speed: float | None) -> int:
-    """Serve until stopped, or until the market is over."""
+    """Serve until stopped, also when the market is over: a second one would begin in the past."""
     chosen = random.randrange(1, 10_000) if seed is None else seed
     return run_until_signalled(_serve(directory, name, chosen, speed or DEFAULT_SPEED), stopped=0)
 
 
-async def _serve(directory: Path, name: str, seed: int, speed: float) -> int:
+async def _serve(directory: Path, name: str, seed: int, speed: float) -> NoReturn:
     config = directory / "config.json"
     config.unlink(missing_ok=True)
     options = PipelineOptions(
@@ -55,8 +55,11 @@ async def _serve(directory: Path, name: str, seed: int, speed: float) -> int:
         tree = simulated(Settings(), reachable(outside.addresses, name), "", options)
         config.touch(mode=0o600)
         config.write_text(json.dumps(tree, indent=2), encoding="utf-8")
-        await _tell(outside)
-    return 0
+        try:
+            await _tell(outside)
+        finally:
+            # Who starts before the next outside does must not trust the authority of this one.
+            config.unlink(missing_ok=True)
 
 
 def reachable(addresses: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -70,8 +73,9 @@ def reachable(addresses: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {**addresses, **urls, "smtp": {**addresses["smtp"], "host": name}}
 
 
-async def _tell(outside: OutsideProcess) -> None:
-    """Print what arrives until the market is over."""
+async def _tell(outside: OutsideProcess) -> NoReturn:
+    """Print what arrives, and that the market is over."""
+    over = False
     told = {"email": 0, "telegram": 0}
     while True:
         state = await outside.state()
@@ -83,7 +87,11 @@ async def _tell(outside: OutsideProcess) -> None:
             print(f"Telegram to {message['chat_id']}:\n    {text}", flush=True)
         for channel in told:
             told[channel] += len(fresh[channel])
-        if state["finished"]:
-            print(f"The simulated market is over ({utc(state['clock_ms'])}).", flush=True)
-            return
+        if state["finished"] and not over:
+            over = True
+            print(
+                f"The simulated market is over ({utc(state['clock_ms'])}). For another one:"
+                " docker compose --profile demo down, and up again",
+                flush=True,
+            )
         await asyncio.sleep(_POLL_S)

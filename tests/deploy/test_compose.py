@@ -4,12 +4,14 @@ The tests are one story, in their order.
 """
 
 import json
+import os
+import subprocess
 from collections.abc import Sequence
 
 import pytest
 
 from tests.deploy.lab import say, timed, until
-from tests.deploy.stacks import SECRETS, Stack
+from tests.deploy.stacks import SECRETS, Stack, succeeds
 
 SERVICES = ("ingest", "indicators", "detector", "notifier")
 
@@ -230,3 +232,27 @@ def test_new_rights_reach_a_redis_that_runs(stack: Stack) -> None:
     assert stack.inspected()["redis-1"]["State"]["StartedAt"] == began
     assert stack.redis("redis-1", "ACL", "WHOAMI") == "operator"
     until("healthy", lambda: stack.health("detector-1") == "healthy")
+
+
+def test_after_a_restart_of_the_engine_all_is_there_again(stack: Stack) -> None:
+    """Restarting an engine ends whatever else runs in it, so that only happens when it is asked."""
+    restart = os.environ.get("BTC_SCANNER_RESTART_ENGINE")
+    if restart is None:
+        pytest.skip("BTC_SCANNER_RESTART_ENGINE names no command, as `systemctl restart docker`")
+    stack.compose("--profile", "demo", "up", "-d", "--wait")
+    began, kept = stack.inspected(), int(stack.redis("redis-1", "XLEN", "signals"))
+    assert kept > 0
+    subprocess.run(["bash", "-c", restart], check=True, timeout=300)
+    until("the engine", lambda: succeeds("docker", "info"))
+    for name, before in began.items():
+
+        def again(name: str = name, before: str = before["State"]["StartedAt"]) -> bool:
+            found = stack.inspected().get(name)
+            return found is not None and found["State"]["StartedAt"] != before
+
+        until(f"{name} to be started again", again)
+    # The demo begins a new market; for the real services that is a past which they have seen.
+    for name in ("redis-1", *(each for each in began if each.startswith("demo-"))):
+        until(f"{name} to be healthy", lambda n=name: stack.health(n) == "healthy")
+    until("a mail", stack.delivered)
+    assert int(stack.redis("redis-1", "XLEN", "signals")) >= kept

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
-def page() -> Page:
+def page(engine: None) -> Page:
     return Page("docs/docker.md")
 
 
@@ -68,7 +68,7 @@ def test_the_demo_is_seen_to_work_and_taken_away(stack: Stack, page: Page) -> No
     try:
         until("six containers", lambda: len(states(stack)) == 6)
         until("all healthy", lambda: set(states(stack).values()) == {"healthy"})
-        watched(stack, logs, "Telegram to 4242: ")
+        watched(stack, logs, "Telegram to 4242:")
     finally:
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=60)

@@ -52,7 +52,7 @@ git config --system --add safe.directory /upstream/.git
 
 
 @pytest.fixture(scope="module")
-def page() -> Page:
+def page(engine: None) -> Page:
     return Page("docs/systemd.md")
 
 
