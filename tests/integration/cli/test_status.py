@@ -406,7 +406,7 @@ async def test_without_redis_url_and_without_a_scanner_it_says_how_to_start(
 ) -> None:
     with mute_port() as port:
         pass
-    monkeypatch.setattr("shared.settings.EMBEDDED_REDIS_URL", f"redis://127.0.0.1:{port}/0")
+    monkeypatch.setattr("shared.settings.storage.EMBEDDED_REDIS_URL", f"redis://127.0.0.1:{port}/0")
     settings = load_settings(config_of(tmp_path, ""), environ={})
     with pytest.raises(RedisUnusable, match=r"no scanner runs here.*btc-scanner up"):
         await answered(settings, lambda client: client.ping())
