@@ -56,9 +56,9 @@ def doctor(chosen: argparse.Namespace) -> int:
 
 
 def status(chosen: argparse.Namespace) -> int:
-    from cli import status_command  # noqa: PLC0415
+    from cli.status import command  # noqa: PLC0415
 
-    return status_command.run(_settings_of_a_running_scanner(chosen.config), chosen.json)
+    return command.run(_settings_of_a_running_scanner(chosen.config), chosen.json)
 
 
 def health(chosen: argparse.Namespace) -> int:

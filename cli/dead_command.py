@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from cli import CHANNELS, EXIT_FAILURE, EXIT_USAGE, CommandError
+from cli.asking import answered
 from cli.dead_letters import Letter, Letterbox, parsed, tags_of
-from cli.status_command import answered
-from cli.status_view import WIDTH
+from cli.words import WIDTH
 from shared.settings import Settings
 from shared.times import utc
 

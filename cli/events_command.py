@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from cli.status_command import ANSWER_S, Entries, answered
-from cli.status_view import WIDTH
+from cli.asking import ANSWER_S, answered
+from cli.status.answers import Entries
+from cli.words import WIDTH
 from shared import keys
 from shared.event import Event, read_event
 from shared.log import Line

@@ -15,9 +15,10 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from cli.asking import ANSWER_S, answered
 from cli.dead_letters import Letterbox, tags_of
-from cli.status_command import ANSWER_S, answered, readable
-from cli.status_view import WIDTH, duration
+from cli.readable_signal import readable
+from cli.words import WIDTH, duration
 from services.notifier.dead_letter import DEAD, says_dead
 from shared import keys
 from shared.log import Line

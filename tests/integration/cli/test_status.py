@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from cli import status_command
-from cli.status_command import RedisUnusable, answered, gather
-from cli.status_view import WIDTH, judge
+from cli.asking import RedisUnusable, answered
+from cli.status import gather as gathering
+from cli.status.gather import gather
+from cli.status.verdict import judge
+from cli.words import WIDTH
 from services.detector.rules import Rules
 from services.detector.worker import board
 from services.notifier.channels import Receipt, recipient
@@ -279,7 +281,7 @@ async def test_what_waits_is_counted_per_reader(settings: Settings, scanner: Sca
 async def test_a_backlog_is_counted_up_to_a_bound(
     settings: Settings, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_command, "COUNTED", 2)
+    monkeypatch.setattr(gathering, "COUNTED", 2)
     await scanner.candles("1m", 5)
     facts = await answered(settings, lambda client: gather(client, settings))
     reader = facts.readers[0]
