@@ -1,10 +1,11 @@
 """Signals as the stream holds them, for whoever shows them."""
 
+from shared.candle import Fields
 from shared.malformed import Malformed
 from shared.trade_signal import Signal, read_signal
 
 
-def readable(entry_id: bytes, fields: dict[bytes, bytes]) -> Signal:
+def readable(entry_id: bytes, fields: Fields) -> Signal:
     """A signal that can also be shown.
 
     Raises:
