@@ -1,13 +1,10 @@
 """``status`` and ``signals`` after edits with redis-cli: words, whatever stands there."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 from redis.asyncio import Redis
 
 from cli import signals_command
 from cli.asking import RedisUnusable, answered
-from cli.embedded_redis import redis_server
 from cli.status.gather import gather
 from cli.status.screen import text
 from cli.status.verdict import judge
@@ -19,20 +16,6 @@ from tests.integration.shared.test_data_loss import until, until_judged
 from tests.integration.shared.test_edits_by_hand import PASSED_OVER, WAITED_FOR, run
 
 EDITS = PASSED_OVER | WAITED_FOR
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as server:
-        yield server.url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url, protocol=2)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 async def test_every_edit_leaves_something_to_show(redis: Redis, url: str) -> None:
