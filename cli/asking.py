@@ -8,7 +8,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from cli import CommandError
-from shared.redis_access import RedisAccess, remedy, shown_url
+from shared.redis_access import RedisAccess
+from shared.redis_remedies import remedy, shown_url
 from shared.settings import Settings
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from cli.status.document import document, unreachable_document
 from cli.status.gather import gather
 from cli.status.screen import headline, text
 from cli.status.verdict import Problem, Verdict, judge
-from shared.redis_access import shown_url
+from shared.redis_remedies import shown_url
 from shared.settings import Settings
 
 

@@ -32,7 +32,7 @@ from shared.candle import read_candle
 from shared.event import read_trouble
 from shared.log import Line
 from shared.malformed import Malformed
-from shared.redis_access import shown_url
+from shared.redis_remedies import shown_url
 from shared.settings import Settings
 from shared.timeframe import interval_ms
 from shared.trade_signal import FACTORS
