@@ -17,12 +17,12 @@ import pytest
 from redis import exceptions
 from redis.asyncio import Redis
 
-from cli.embedded_redis import find_server
 from cli.health_command import ask
 from cli.outside_process import OutsideProcess, outside_process
 from cli.pipeline import PipelineOptions, simulated
 from cli.processes import bound
 from cli.redis_acl_command import kept_in
+from cli.redis_binary import find_server
 from cli.supervisor import SERVICES, Supervisor, services
 from shared import keys
 from shared.configuration import load_settings

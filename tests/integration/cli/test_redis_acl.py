@@ -13,10 +13,10 @@ from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as NotConnected
 
 from cli.__main__ import main
-from cli.embedded_redis import find_server
 from cli.outside_command import reachable
 from cli.processes import bound
 from cli.redis_acl_command import made
+from cli.redis_binary import find_server
 from shared.redis_acl import USERS, acl_file
 from tests.command import run_command
 from tests.conftest import REQUIRED

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from cli.embedded_redis import find_server
 from cli.processes import bound
+from cli.redis_binary import find_server
 from shared.configuration import load_settings
 from shared.redis_access import RedisAccess
 from shared.redis_remedies import remedy
