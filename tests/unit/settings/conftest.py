@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared import config_place
-from shared import configuration as module
+from shared import config_draft, config_place
 from shared.config_errors import ConfigError, Fault
 from shared.configuration import load_settings
 from shared.settings import Settings
@@ -20,7 +19,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
     monkeypatch.setattr(config_place, "SYSTEM_CONFIG", tmp_path / "etc.json")
-    monkeypatch.setattr(module, "DOCKER_SECRETS", tmp_path / "docker-secrets")
+    monkeypatch.setattr(config_draft, "DOCKER_SECRETS", tmp_path / "docker-secrets")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from shared import configuration as module
+from shared.config_keys import SECTIONS
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -23,7 +23,7 @@ def _documented() -> dict[str, tuple[str, str]]:
 
 def test_the_reference_names_every_key_its_default_and_its_meaning() -> None:
     expected = {}
-    for name, section in module._SECTIONS.items():
+    for name, section in SECTIONS.items():
         for key, info in section.model_fields.items():
             default = "*required*"
             if not info.is_required():
