@@ -4,14 +4,14 @@ import argparse
 import asyncio
 import json
 import sys
-import textwrap
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from cli import CHANNELS, EXIT_FAILURE, EXIT_USAGE, CommandError
+from cli.asking import answered
 from cli.dead_letters import Letter, Letterbox, parsed, tags_of
-from cli.status_command import answered
-from cli.status_view import WIDTH
+from cli.listing import INDENT
+from cli.words import wrapped
 from shared.settings import Settings
 from shared.times import utc
 
@@ -70,10 +70,7 @@ def show_one(settings: Settings, name: str, as_json: bool) -> int:
         print(json.dumps({**_document(letter), "alert": letter.alert}, indent=2))
         return 0
     for label, text in (("ID", letter.name), *letter.fields.items()):
-        for line in textwrap.wrap(
-            text, WIDTH, initial_indent=f"{label:<24} ", subsequent_indent=" " * 25,
-            break_on_hyphens=False,
-        ) or [label]:  # fmt: skip
+        for line in wrapped(text, f"{label:<24} ", INDENT) or [label]:
             print(line)
     return 0
 
@@ -174,12 +171,7 @@ def _lines(letter: Letter) -> Iterator[str]:
     tries = f", {attempts} attempt{'' if attempts == 1 else 's'}" if attempts is not None else ""
     yield f"{when:<25}{letter.name}, to {letter.recipient or 'nobody known'}{tries}"
     for words in (letter.alert_id, letter.reason or "unreadable: it was edited"):
-        yield from textwrap.wrap(
-            words, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
-        )
-
-
-_INDENT = " " * 25
+        yield from wrapped(words, INDENT, INDENT)
 
 
 def _document(letter: Letter) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from cli.observe import (
 from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
 from cli.replay_record import account, join_deliveries
 from cli.supervisor import run_until_signalled
+from cli.watched import watched
 from services.notifier.message import email_text, telegram_text, without_heading
 from shared import keys
 from shared.redis_access import RedisAccess
@@ -81,18 +82,10 @@ class _Show:
     async def run(self) -> int:
         """Show alerts as they arrive, then the summary."""
         pipeline = self._pipeline
-        watch, costs = SignalWatch(), Costs(pipeline.supervisor)
         access = RedisAccess(pipeline.server.url, name="watch")
         try:
-            async with asyncio.TaskGroup() as group:
-                watching = [
-                    group.create_task(watch.follow(access)),
-                    group.create_task(costs.watch()),
-                ]
+            async with watched(access, pipeline.supervisor) as (watch, costs):
                 await self._until_over()
-                costs.sample()
-                for task in watching:
-                    task.cancel()
         finally:
             await access.close()
         await self._summarise(watch, costs)

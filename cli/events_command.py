@@ -2,19 +2,18 @@
 
 import asyncio
 import json
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from redis.asyncio import Redis
 
-from cli.status_command import ANSWER_S, Entries, answered
-from cli.status_view import WIDTH
+from cli.asking import answered
+from cli.listing import INDENT, latest, patience_s, print_clean, unreadable, unreadable_document
+from cli.words import wrapped
 from shared import keys
 from shared.event import Event, read_event
 from shared.log import Line
-from shared.malformed import Malformed
 from shared.settings import Settings
 from shared.times import utc
 
@@ -33,29 +32,26 @@ class Listed:
 
 def run(settings: Settings, count: int, as_json: bool) -> int:
     """Print the latest ``count`` events, newest first."""
-    patience_s = ANSWER_S + min(count, settings.streams.events_maxlen) / 1000
+    most = min(count, settings.streams.events_maxlen)
     found = asyncio.run(
-        answered(settings, lambda client: gather(client, settings, count), patience_s)
+        answered(settings, lambda client: gather(client, settings, count), patience_s(most))
     )
     if as_json:
         print(json.dumps(document(found), indent=2))
     else:
-        clean = Line("events", settings.secrets()).clean
-        print("\n".join(clean(line) for line in text(found).split("\n")))
+        print_clean("events", settings, text(found))
     return 0
 
 
 async def gather(client: Redis, settings: Settings, count: int) -> list[Listed]:
     """The latest events, newest first."""
     clean = Line("events", settings.secrets()).clean
-    entries = cast("Entries", await client.xrevrange(keys.EVENTS, count=count))
-    found = []
-    for entry_id, fields in entries:
-        try:
-            found.append(Listed(entry_id.decode(), read_event(entry_id, fields), ""))
-        except Malformed as error:
-            found.append(Listed(entry_id.decode(), None, clean(str(error))))
-    return found
+    return [
+        Listed(entry_id.decode(), None, known)
+        if isinstance(known, str)
+        else Listed(entry_id.decode(), known, "")
+        for entry_id, known in await latest(client, keys.EVENTS, count, read_event, clean)
+    ]
 
 
 def text(found: Sequence[Listed]) -> str:
@@ -68,20 +64,13 @@ def text(found: Sequence[Listed]) -> str:
 def _lines(listed: Listed) -> Iterator[str]:
     event = listed.event
     if event is None:
-        yield from textwrap.wrap(
-            f"unreadable: {listed.malformed}", WIDTH, subsequent_indent=_INDENT
-        )
+        yield from unreadable(listed.malformed)
         return
     by = f"({event.service} {event.instance}{'' if event.alert else ', not for sending'})"
     words = f"{utc(event.at_ms)}  {event.sentence} {by}"
-    yield from textwrap.wrap(words, WIDTH, subsequent_indent=_INDENT, break_on_hyphens=False)
+    yield from wrapped(words, "", INDENT)
     details = ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in event.details.items())
-    yield from textwrap.wrap(
-        details, WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
-    )
-
-
-_INDENT = " " * 25
+    yield from wrapped(details, INDENT, INDENT)
 
 
 def document(found: Sequence[Listed]) -> dict[str, Any]:
@@ -92,7 +81,7 @@ def document(found: Sequence[Listed]) -> dict[str, Any]:
 def _entry(listed: Listed) -> dict[str, Any]:
     event = listed.event
     if event is None:
-        return {"entry_id": listed.entry_id, "malformed": listed.malformed}
+        return unreadable_document(listed.entry_id, listed.malformed)
     return {
         "entry_id": listed.entry_id,
         "id": event.id,

@@ -2,16 +2,15 @@
 
 import asyncio
 import re
-import time
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from redis.asyncio import Redis
 
-from cli import EXIT_USAGE, CommandError
+from cli import EXIT_USAGE, CommandError, clock
+from cli.asking import answered
 from cli.mute_state import muted_words
-from cli.status_command import answered
-from cli.status_view import duration
+from cli.words import duration
 from services.notifier.mute import QuietHours
 from services.notifier.quiet import Quiet
 from shared import keys
@@ -37,7 +36,7 @@ def mute(settings: Settings, until: str | None) -> int:
     """Mute, or without ``until`` say whether signals are muted."""
     if until is None:
         return _show(settings)
-    now_ms = _now_ms()
+    now_ms = clock.now_ms()
     zone = zone_of(settings.notifier.quiet_timezone)
     chosen = Quiet(now_ms, until_ms(until, now_ms, zone))
     asyncio.run(answered(settings, lambda client: _set(client, chosen)))
@@ -53,7 +52,7 @@ def unmute(settings: Settings) -> int:
     """Send signals again."""
     ended = asyncio.run(answered(settings, lambda client: client.delete(keys.MUTE)))
     print("Signals are sent again." if ended else "Signals were not muted.")
-    hours = QuietHours(settings).at(_now_ms())
+    hours = QuietHours(settings).at(clock.now_ms())
     if hours is not None:
         print(f"But these are quiet hours (notifier.quiet_hours) {hours.until}.")
     return 0
@@ -87,7 +86,7 @@ def _next(minute: int, now_ms: int, zone: tzinfo) -> int:
 
 def _show(settings: Settings) -> int:
     text, left_ms, held = asyncio.run(answered(settings, _state))
-    words = muted_words(text, left_ms, held, settings, _now_ms())
+    words = muted_words(text, left_ms, held, settings, clock.now_ms())
     print(words or "Not muted: signals are sent.")
     if settings.notifier.quiet_hours:
         listed = ", ".join(settings.notifier.quiet_hours)
@@ -106,7 +105,3 @@ async def _state(client: Redis) -> list[Any]:
 async def _set(client: Redis, chosen: Quiet) -> None:
     left_ms = (chosen.until_ms or 0) - chosen.since_ms
     await client.set(keys.MUTE, chosen.text, px=left_ms)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

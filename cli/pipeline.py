@@ -16,7 +16,8 @@ from cli.embedded_redis import RedisServer, running_redis
 from cli.outside_process import OutsideProcess, outside_process
 from cli.supervisor import HEALTHY_S, SERVICES, Supervisor, services
 from shared import own_redis
-from shared.configuration import PREFIX, SECRET_NAMES, load_settings
+from shared.config_keys import PREFIX, SECRET_NAMES
+from shared.configuration import load_settings
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
 

@@ -13,8 +13,9 @@ from redis.exceptions import RedisError
 
 from cli import EXIT_FAILURE
 from shared.configuration import load_settings
-from shared.redis_access import RedisAccess, remedy, shown_url
+from shared.redis_access import RedisAccess
 from shared.redis_acl import USERS, acl_file, line_of
+from shared.redis_remedies import remedy, shown_url
 
 # Its name says to the settings what it is: see ``shared.configuration.SECRET_NAMES``.
 PASSWORD_FILE = "redis_password"  # noqa: S105

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cli import CommandError
-from cli.measure import Costs, hop_ns, median_ms
+from cli.measure import hop_ns, median_ms
 from cli.observe import (
-    SignalWatch,
     join_received,
     latencies,
     read_signals,
@@ -23,6 +22,7 @@ from cli.observe import (
 from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
 from cli.replay_record import account, deliveries_csv, signals_csv
 from cli.supervisor import run_until_signalled
+from cli.watched import watched
 from shared import keys
 from shared.configuration import load_settings
 from shared.redis_access import RedisAccess
@@ -121,18 +121,10 @@ async def record(
 
     It has not come to its end before ``ended`` says so too.
     """
-    watch, costs = SignalWatch(), Costs(pipeline.supervisor)
     access = RedisAccess(pipeline.server.url, name="watch")
     try:
-        async with asyncio.TaskGroup() as group:
-            watching = [
-                group.create_task(watch.follow(access)),
-                group.create_task(costs.watch()),
-            ]
+        async with watched(access, pipeline.supervisor) as (watch, costs):
             seconds = await _until_done(pipeline, ended)
-            costs.sample()
-            for task in watching:
-                task.cancel()
         hops = await hop_ns(pipeline.access.client, access.client, _HOPS)
     finally:
         await access.close()

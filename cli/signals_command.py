@@ -15,13 +15,15 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from cli.asking import answered
 from cli.dead_letters import Letterbox, tags_of
-from cli.status_command import ANSWER_S, answered, readable
-from cli.status_view import WIDTH, duration
+from cli.listing import INDENT, latest, patience_s, print_clean, unreadable, unreadable_document
+from cli.readable_signal import readable
+from cli.words import WIDTH, duration
 from services.notifier.dead_letter import DEAD, says_dead
 from shared import keys
+from shared.entry_id import order
 from shared.log import Line
-from shared.malformed import Malformed
 from shared.settings import Settings
 from shared.times import utc
 from shared.trade_signal import FACTORS, Signal
@@ -86,16 +88,14 @@ class _Group:
 
 def run(settings: Settings, count: int, as_json: bool) -> int:
     """Print the latest ``count`` signals, newest first."""
-    patience_s = ANSWER_S + min(count, _MOST_PENDING) / 1000
+    most = min(count, _MOST_PENDING)
     found = asyncio.run(
-        answered(settings, lambda client: gather(client, settings, count), patience_s)
+        answered(settings, lambda client: gather(client, settings, count), patience_s(most))
     )
     if as_json:
         print(json.dumps(document(found), indent=2))
     else:
-        clean = Line("signals", settings.secrets()).clean
-        lines = text(found, tick=_tick(sys.stdout.encoding)).split("\n")
-        print("\n".join(clean(line) for line in lines))
+        print_clean("signals", settings, text(found, tick=_tick(sys.stdout.encoding)))
     return 0
 
 
@@ -113,16 +113,7 @@ def _tick(encoding: str | None) -> str:
 async def gather(client: Redis, settings: Settings, count: int) -> list[Listed]:
     """The latest signals with their deliveries, newest first."""
     clean = Line("signals", settings.secrets()).clean
-    entries = cast(
-        "list[tuple[bytes, dict[bytes, bytes]]]",
-        await client.xrevrange(keys.SIGNALS, count=count),
-    )
-    signals: list[tuple[bytes, Signal | str]] = []
-    for entry_id, fields in entries:
-        try:
-            signals.append((entry_id, readable(entry_id, fields)))
-        except Malformed as error:
-            signals.append((entry_id, clean(str(error))))
+    signals = await latest(client, keys.SIGNALS, count, readable, clean)
     deliveries = await _deliveries(
         client,
         settings,
@@ -171,7 +162,7 @@ async def _dead_letters(
     """Channel, signal and recipient of each letter that may be about one of ``signals``."""
     if not signals:
         return set()
-    oldest_ms, _ = _order(signals[-1][0])  # a letter is written after its signal
+    oldest_ms, _ = order(signals[-1][0].decode())  # a letter is written after its signal
     box = Letterbox(client, settings)
     found = await box.letters(settings.channels, after_ms=max(0, oldest_ms))
     return {(letter.channel, letter.alert_id, letter.recipient) for letter in found}
@@ -192,12 +183,9 @@ async def _group(client: Redis, channel: str, entries: Sequence[tuple[bytes, Any
             raise
         return _Group((-1, -1), {})
     reached = next(row["last-delivered-id"] for row in groups if row["name"] == channel.encode())
-    return _Group(_order(reached), {row["message_id"]: row["times_delivered"] for row in rows})
-
-
-def _order(entry_id: bytes) -> tuple[int, int]:
-    first, _, second = entry_id.partition(b"-")
-    return int(first), int(second or 0)
+    return _Group(
+        order(reached.decode()), {row["message_id"]: row["times_delivered"] for row in rows}
+    )
 
 
 def delivery(
@@ -241,7 +229,7 @@ def _way(entry_id: bytes, group: _Group, *, muted: bool) -> str:
     """Where a signal is that somebody has not got."""
     if entry_id in group.attempts and not muted:
         return "pending"
-    if _order(entry_id) > group.reached:
+    if order(entry_id.decode()) > group.reached:
         return "unread"
     return "muted" if muted else "settled"
 
@@ -266,9 +254,7 @@ def text(found: Sequence[Listed], *, tick: str) -> str:
 def _lines(listed: Listed, tick: str) -> Iterator[str]:
     signal = listed.signal
     if signal is None:
-        yield from textwrap.wrap(
-            f"unreadable: {listed.malformed}", WIDTH, subsequent_indent=_INDENT
-        )
+        yield from unreadable(listed.malformed)
         return
     test = "TEST " if signal.test else ""
     yield (
@@ -289,12 +275,9 @@ def _lines(listed: Listed, tick: str) -> Iterator[str]:
     yield from textwrap.wrap(
         "; ".join([", ".join(words), *sent]),
         WIDTH,
-        initial_indent=_INDENT,
-        subsequent_indent=_INDENT,
+        initial_indent=INDENT,
+        subsequent_indent=INDENT,
     )
-
-
-_INDENT = " " * 25
 
 
 def told(each: Delivery, tick: str) -> str:
@@ -329,7 +312,7 @@ def document(found: Sequence[Listed]) -> dict[str, Any]:
 def _entry(listed: Listed) -> dict[str, Any]:
     signal = listed.signal
     if signal is None:
-        return {"entry_id": listed.entry_id, "malformed": listed.malformed}
+        return unreadable_document(listed.entry_id, listed.malformed)
     return {
         "entry_id": listed.entry_id,
         "id": signal.id,

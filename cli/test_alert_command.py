@@ -14,9 +14,9 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from cli import EXIT_FAILURE, CommandError
+from cli import EXIT_FAILURE, CommandError, clock
+from cli.asking import ANSWER_S, answered
 from cli.dead_letters import tags_of
-from cli.status_command import ANSWER_S, answered
 from services.notifier.dead_letter import says_dead
 from shared import keys
 from shared.candle import Fields
@@ -57,7 +57,7 @@ def run(settings: Settings, channel: str | None, timeout_s: float) -> int:
     """Send a test by one channel or all; 0 only if everybody's peer accepted it."""
     clean = Line("test-alert", settings.secrets()).clean
     tags = _wanted(settings, channel)
-    signal = test_of(settings, channel or "", _now_ms())
+    signal = test_of(settings, channel or "", clock.now_ms())
 
     async def dialogue(client: Redis) -> list[Outcome]:
         await _require_notifier(client, settings, tags)
@@ -143,7 +143,7 @@ async def _beats(client: Redis, settings: Settings) -> list[dict[bytes, bytes]]:
     for key in found:
         beat = cast("dict[bytes, bytes]", await client.hgetall(key))
         at = beat.get(b"beat_at", b"")
-        if at.isdigit() and _now_ms() - int(at) < longest_ms:
+        if at.isdigit() and clock.now_ms() - int(at) < longest_ms:
             beats.append(beat)
     return beats
 
@@ -211,7 +211,3 @@ async def _totals(client: Redis, channel: str) -> dict[bytes, bytes]:
         return cast("dict[bytes, bytes]", await client.hgetall(keys.deliveries(channel)))
     except RedisError:  # somebody spoilt it
         return {}
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

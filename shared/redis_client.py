@@ -10,6 +10,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+COMMAND_TIMEOUT_S = 5.0
 # Keys stand at the beginning; what is long behind them are values.
 _SHOWN = 500
 

@@ -15,7 +15,8 @@ import msgpack
 from shared import keys
 from shared.candle import Candle
 from shared.indicators_entry import IndicatorsEntry
-from shared.redis_access import COMMAND_TIMEOUT_S, RedisAccess
+from shared.redis_access import RedisAccess
+from shared.redis_client import COMMAND_TIMEOUT_S
 from shared.settings import Streams
 from shared.trade_signal import Side, Signal
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,28 @@ def each_redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.fixture
 async def each_redis(each_redis_url: str) -> AsyncIterator[Redis]:
     """An emptied server of each kind."""
-    client: Redis = Redis.from_url(each_redis_url, protocol=2)
+    async with emptied(each_redis_url) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """A server of a module's own, where one kind is enough."""
+    with redis_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+async def redis(url: str) -> AsyncIterator[Redis]:
+    """That server, emptied."""
+    async with emptied(url) as client:
+        yield client
+
+
+@asynccontextmanager
+async def emptied(url: str) -> AsyncIterator[Redis]:
+    """A server without any key."""
+    client: Redis = Redis.from_url(url, protocol=2)
     await client.flushall()
     yield client
     await client.aclose()

@@ -8,7 +8,7 @@ from pathlib import Path
 from cli.doctor.installation import Installation
 from cli.doctor.report import Finding
 from cli.doctor.verdicts import configuration as verdict
-from shared.configuration import SECRET_NAMES
+from shared.config_keys import SECRET_NAMES
 
 _VARIABLES = {f"{section}.{key}": name for name, (section, key) in SECRET_NAMES.items()}
 # How the secrets of config.example.json begin.

@@ -12,10 +12,11 @@ from redis.exceptions import RedisError, ResponseError
 from cli.doctor.installation import Installation
 from cli.doctor.report import Finding, fail, ok, split, warn
 from cli.doctor.verdicts.redis import Server, judge
-from cli.embedded_redis import RedisUnavailable, find_server
+from cli.redis_binary import RedisUnavailable, find_server
 from services.notifier.background import in_background
-from shared.redis_access import RedisAccess, check_version, remedy, shown_url
+from shared.redis_access import RedisAccess, check_version
 from shared.redis_cluster import ClusterClient
+from shared.redis_remedies import remedy, shown_url
 
 ANSWER_S = 6.0
 _LEAVE_S = 0.5

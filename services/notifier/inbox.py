@@ -18,7 +18,8 @@ from services.notifier.decisions import Pending
 from services.notifier.sources import Alert, Source
 from shared import keys
 from shared.events import EventsWriter
-from shared.redis_access import COMMAND_TIMEOUT_S, RedisAccess
+from shared.redis_access import RedisAccess
+from shared.redis_client import COMMAND_TIMEOUT_S
 
 log = logging.getLogger(__name__)
 

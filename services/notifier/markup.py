@@ -9,7 +9,6 @@ from html import escape
 
 # After its entities are parsed, in UTF-16 units.
 MESSAGE_UNITS = 4096
-CAPTION_UNITS = 1024
 
 _MORE = "…"
 # Lines are shortened down to this; what is still too long loses its last lines.

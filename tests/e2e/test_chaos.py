@@ -1,15 +1,14 @@
 """A history under faults of all kinds: the signals of an undisturbed run, each delivered."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from sim.market import generate
 from sim.schedule import parse_schedule
-from tests.e2e.conftest import ROOT, START_MS, candle_file
+from tests.command import run_command
+from tests.e2e.conftest import START_MS, candle_file
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -19,14 +18,7 @@ DAYS = 3
 def test_chaos_changes_no_signal_and_loses_no_delivery(tmp_path: Path) -> None:
     candles = candle_file(tmp_path / "candles.csv", generate(4, DAYS, START_MS))
     out = tmp_path / "out"
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "replay", candles, "--chaos", "3", "--out", out],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    done = run_command("replay", candles, "--chaos", "3", "--out", out, seconds=200)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = (out / "signals.csv").read_text()
     assert len(rows.splitlines()) > 10
@@ -46,13 +38,6 @@ def test_chaos_changes_no_signal_and_loses_no_delivery(tmp_path: Path) -> None:
 
 
 def test_a_seed_that_is_no_number_is_explained(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "replay", "x.csv", "--chaos", "much", "--out", tmp_path],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_command("replay", "x.csv", "--chaos", "much", "--out", tmp_path)
     assert done.returncode == 2
     assert "--chaos" in done.stderr

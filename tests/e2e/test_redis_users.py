@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,20 +17,20 @@ import pytest
 from redis import exceptions
 from redis.asyncio import Redis
 
-from cli.embedded_redis import find_server
 from cli.health_command import ask
 from cli.outside_process import OutsideProcess, outside_process
 from cli.pipeline import PipelineOptions, simulated
 from cli.processes import bound
 from cli.redis_acl_command import kept_in
+from cli.redis_binary import find_server
 from cli.supervisor import SERVICES, Supervisor, services
 from shared import keys
 from shared.configuration import load_settings
 from shared.health_address import door_of
 from shared.redis_acl import USERS, acl_file
 from shared.settings import Settings
+from tests.command import run_command
 from tests.conftest import REQUIRED
-from tests.e2e.conftest import ROOT
 from tests.integration.redis_topologies.topologies import free_ports
 from tests.waiting import wait_until
 
@@ -141,10 +140,7 @@ def operator(guarded: Guarded, folder: Path, *command: str) -> subprocess.Comple
     path = folder / "operator.json"
     path.write_text(json.dumps(config))
     environ = {**os.environ, "REDIS_PASSWORD": guarded.passwords["operator"]}
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *command, "--config", str(path)],
-        check=False, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
+    return run_command(*command, "--config", str(path), environ=environ)
 
 
 async def test_the_whole_scanner_works_and_no_command_is_refused(

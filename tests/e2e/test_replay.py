@@ -4,7 +4,6 @@ import asyncio
 import csv
 import json
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from cli.pipeline import Pipeline
 from cli.supervisor import SERVICES
 from sim.candles import Candles
+from tests.command import run_command
 from tests.e2e.conftest import ROOT, replayed
 from tests.unit.sim import oracle
 from tests.waiting import wait_until
@@ -111,14 +111,7 @@ def test_the_command_gives_the_expected_signals_of_recorded_history(
     data: Path, tmp_path: Path
 ) -> None:
     name = "btcusdt-1m-2019-10-16..2019-11-13"
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "replay", data / f"{name}.csv.gz", "--out", tmp_path],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    done = run_command("replay", data / f"{name}.csv.gz", "--out", tmp_path, seconds=200)
     assert done.returncode == 0, done.stdout + done.stderr
     found = rows_of(tmp_path / "signals.csv")
     expected = rows_of(data / "expected" / f"{name}.signals.csv")
@@ -140,14 +133,7 @@ def test_the_command_gives_the_expected_signals_of_recorded_history(
 def test_a_candle_file_that_is_none_is_explained(tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("open_time_ms,open,high,low,close,volume\n1,2,three,4,5,6\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "replay", bad, "--out", tmp_path / "out"],
-        cwd=ROOT,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_command("replay", bad, "--out", tmp_path / "out")
     assert done.returncode == 1
     assert "bad.csv" in done.stderr
     assert "line 2" in done.stderr

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.notifier import event_message
 from services.notifier.channels.email_channel import build_mail
-from services.notifier.markup import CAPTION_UNITS, MESSAGE_UNITS, Line, Message, cut, length
+from services.notifier.markup import MESSAGE_UNITS, Line, Message, cut, length
 from services.notifier.message import Periods, telegram_message
 from services.notifier.wording import Wording
 from shared.event import Event, shown
@@ -96,7 +96,7 @@ def test_a_signal_is_read_as_it_was_decided(signal: Signal, age_ms: int) -> None
     assert "…" not in message.plain
 
 
-@given(lines, st.sampled_from([MESSAGE_UNITS, CAPTION_UNITS, 200]))
+@given(lines, st.sampled_from([MESSAGE_UNITS, 1024, 200]))
 def test_whatever_is_too_long_is_cut_between_characters(
     given_lines: list[Line], units: int
 ) -> None:

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from shared import configuration as module
-from shared import timeframe
+from shared import config_draft, timeframe
 from shared.config_errors import ConfigError
+from shared.config_keys import SECTIONS
 from shared.configuration import Examined, examine, load_settings
 from shared.settings import Settings
 
@@ -22,7 +22,7 @@ from shared.settings import Settings
 @pytest.fixture(scope="module", autouse=True)
 def _no_docker_secrets() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "DOCKER_SECRETS", Path("/nonexistent"))
+        patch.setattr(config_draft, "DOCKER_SECRETS", Path("/nonexistent"))
         yield
 
 
@@ -150,7 +150,7 @@ def test_no_secret_is_in_what_can_be_printed(values: dict[str, Any]) -> None:
         assert settings.smtp.password.get_secret_value() not in shown
 
 
-PLACES = [(name, key) for name, section in module._SECTIONS.items() for key in section.model_fields]
+PLACES = [(name, key) for name, section in SECTIONS.items() for key in section.model_fields]
 
 
 @calmly

@@ -17,6 +17,14 @@ PURE = [
     "cli/doctor/verdicts/machine.py",
     "cli/doctor/verdicts/redis.py",
     "cli/doctor/verdicts/services.py",
+    "cli/status/answers.py",
+    "cli/status/document.py",
+    "cli/status/facts.py",
+    "cli/status/heartbeat.py",
+    "cli/status/screen.py",
+    "cli/status/server.py",
+    "cli/status/verdict.py",
+    "cli/words.py",
     "services/detector/rules.py",
     "services/indicators/engine.py",
     "services/indicators/maths.py",
@@ -76,7 +84,7 @@ DECODERS = {
 STANDARD = {
     "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "hashlib",
     "html",
-    "ipaddress", "itertools", "math", "re", "statistics", "typing", "urllib",
+    "ipaddress", "itertools", "math", "re", "statistics", "textwrap", "typing", "urllib",
 }  # fmt: skip
 SERVICES = sorted(path.parent.name for path in ROOT.glob("services/*/__init__.py"))
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cli import config_command
-from shared import config_place
-from shared import configuration as module
+from shared import config_draft, config_place
+from shared.settings import Settings
 
 SECRET = "hunter2-hunter2-hunter2"
 SMTP = {
@@ -24,7 +24,7 @@ SMTP = {
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config_place, "SYSTEM_CONFIG", tmp_path / "etc.json")
-    monkeypatch.setattr(module, "DOCKER_SECRETS", tmp_path / "none")
+    monkeypatch.setattr(config_draft, "DOCKER_SECRETS", tmp_path / "none")
     for name in ("BTC_SCANNER_CONFIG", "SMTP_PASSWORD", "TELEGRAM_BOT_TOKEN", "TELEGRAM_CHAT_ID"):
         monkeypatch.delenv(name, raising=False)
 
@@ -135,4 +135,4 @@ def test_show_prints_everything_that_applies_and_no_secret(
     shown = json.loads(out)
     assert shown["smtp"]["password"] == shown["telegram"]["bot_token"] == "********"
     assert shown["indicators"]["ema_slow"] == 21
-    assert set(shown) == set(module.Settings.model_fields)
+    assert set(shown) == set(Settings.model_fields)

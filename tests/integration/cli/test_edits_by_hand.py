@@ -1,13 +1,13 @@
 """``status`` and ``signals`` after edits with redis-cli: words, whatever stands there."""
 
-from collections.abc import AsyncIterator, Iterator
-
 import pytest
 from redis.asyncio import Redis
 
-from cli import signals_command, status_command
-from cli.embedded_redis import redis_server
-from cli.status_view import judge, text
+from cli import signals_command
+from cli.asking import RedisUnusable, answered
+from cli.status.gather import gather
+from cli.status.screen import text
+from cli.status.verdict import judge
 from shared import keys
 from shared.settings import Redis as RedisSettings
 from shared.settings import Settings
@@ -16,20 +16,6 @@ from tests.integration.shared.test_data_loss import until, until_judged
 from tests.integration.shared.test_edits_by_hand import PASSED_OVER, WAITED_FOR, run
 
 EDITS = PASSED_OVER | WAITED_FOR
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as server:
-        yield server.url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url, protocol=2)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 async def test_every_edit_leaves_something_to_show(redis: Redis, url: str) -> None:
@@ -43,9 +29,7 @@ async def test_every_edit_leaves_something_to_show(redis: Redis, url: str) -> No
         for key, dumped in kept.items():
             await redis.restore(key, 0, dumped)
         await run(redis, edit.commands, half)
-        facts = await status_command.answered(
-            settings, lambda client: status_command.gather(client, settings)
-        )
+        facts = await answered(settings, lambda client: gather(client, settings))
         assert text(facts, judge(facts)), name
         if name != "signals: another type":
             found = await signals_command.gather(redis, settings, 5)
@@ -55,7 +39,5 @@ async def test_every_edit_leaves_something_to_show(redis: Redis, url: str) -> No
 async def test_a_key_in_place_of_the_signals_is_named(redis: Redis, url: str) -> None:
     settings = Settings(redis=RedisSettings(url=url))
     await redis.set(keys.SIGNALS, "garbage")
-    with pytest.raises(status_command.RedisUnusable, match=r"a string, not a stream.*\(DEL sign"):
-        await status_command.answered(
-            settings, lambda client: signals_command.gather(client, settings, 5)
-        )
+    with pytest.raises(RedisUnusable, match=r"a string, not a stream.*\(DEL sign"):
+        await answered(settings, lambda client: signals_command.gather(client, settings, 5))

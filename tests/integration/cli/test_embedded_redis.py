@@ -17,15 +17,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from cli import embedded_redis
-from cli.embedded_redis import (
-    Kind,
-    RedisUnavailable,
-    find_server,
-    redis_server,
-    running_redis,
-    running_url,
-)
+from cli import redis_binary, redis_launch
+from cli.embedded_redis import redis_server, running_redis, running_url
+from cli.redis_binary import Kind, RedisUnavailable, find_server
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -162,7 +156,7 @@ def test_others_find_the_running_one_and_only_that(kind: Kind, tmp_path: Path) -
 def test_a_folder_in_use_is_refused_with_the_owners_number(
     kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded_redis, "PREDECESSOR_S", 0.2)
+    monkeypatch.setattr(redis_launch, "PREDECESSOR_S", 0.2)
     with (
         redis_server(kind, tmp_path),
         pytest.raises(RedisUnavailable, match=rf"in use by .*\(process {os.getpid()}\)"),
@@ -296,7 +290,7 @@ def test_loading_may_take_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
     began = time.monotonic()
     with redis_server("redis", tmp_path / "run"):
-        assert time.monotonic() - began >= 20 * embedded_redis.POLL_S
+        assert time.monotonic() - began >= 20 * redis_launch.POLL_S
 
 
 def test_with_no_server_at_all_it_says_what_to_install(
@@ -304,10 +298,10 @@ def test_with_no_server_at_all_it_says_what_to_install(
 ) -> None:
     _stand_in(tmp_path, "bundled", "", mode=0o644)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(embedded_redis, "_bundled", lambda: None)
+    monkeypatch.setattr(redis_binary, "_bundled", lambda: None)
     with pytest.raises(RedisUnavailable, match=r"apt install redis-server.*redis\.url"):
         find_server()
-    monkeypatch.setattr(embedded_redis, "_bundled", lambda: tmp_path / "bundled")
+    monkeypatch.setattr(redis_binary, "_bundled", lambda: tmp_path / "bundled")
     with pytest.raises(RedisUnavailable, match="may not be executed: chmod"):
         find_server()
 

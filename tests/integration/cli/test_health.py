@@ -26,6 +26,7 @@ from shared.checkup import Checkup
 from shared.health_address import default_instance, door_of
 from shared.health_door import open_door
 from shared.settings import Settings
+from tests.command import run_command
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -35,10 +36,7 @@ pytestmark = pytest.mark.timeout(90)
 
 def asked(service: str, config: Path, *more: str) -> tuple[int, str]:
     """The command's exit code, and its line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "health", service, "--config", str(config), *more],
-        check=False, cwd=ROOT, capture_output=True, text=True, timeout=20,
-    )  # fmt: skip
+    done = run_command("health", service, "--config", str(config), *more)
     assert done.stderr == ""
     return done.returncode, done.stdout.rstrip("\n")
 

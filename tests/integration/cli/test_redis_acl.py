@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal
@@ -14,11 +13,12 @@ from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as NotConnected
 
 from cli.__main__ import main
-from cli.embedded_redis import find_server
 from cli.outside_command import reachable
 from cli.processes import bound
 from cli.redis_acl_command import made
+from cli.redis_binary import find_server
 from shared.redis_acl import USERS, acl_file
+from tests.command import run_command
 from tests.conftest import REQUIRED
 from tests.integration.redis_topologies.topologies import free_ports
 from tests.waiting import wait_until
@@ -140,10 +140,7 @@ async def test_what_users_wrote_in_transactions_outlives_a_restart(
 
 
 def _typed(call: list[str], code: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", *call], cwd=Path(__file__).parents[3],
-        check=False, capture_output=True, text=True, timeout=30,
-    )  # fmt: skip
+    done = run_command(*call)
     assert done.returncode == code, done.stderr
     return done.stdout
 

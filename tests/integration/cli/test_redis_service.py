@@ -14,8 +14,8 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, NoPermissionError
 
 from cli import redis_service
-from cli.embedded_redis import find_server
 from cli.redis_acl_command import made
+from cli.redis_binary import find_server
 from shared.redis_acl import acl_file
 from tests.waiting import wait_until
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from cli.asking import answered
 from cli.dead_letters import tags_of
 from cli.signals_command import Listed, gather
-from cli.status_command import answered
 from shared import keys
 from shared.configuration import load_settings
 from shared.settings import Settings

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from cli import status_command
-from cli.status_command import RedisUnusable, answered, gather
-from cli.status_view import WIDTH, judge
+from cli.asking import RedisUnusable, answered
+from cli.status import gather as gathering
+from cli.status.gather import gather
+from cli.status.verdict import judge
+from cli.words import WIDTH
 from services.detector.rules import Rules
 from services.detector.worker import board
 from services.notifier.channels import Receipt, recipient
@@ -279,7 +281,7 @@ async def test_what_waits_is_counted_per_reader(settings: Settings, scanner: Sca
 async def test_a_backlog_is_counted_up_to_a_bound(
     settings: Settings, scanner: Scanner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_command, "COUNTED", 2)
+    monkeypatch.setattr(gathering, "COUNTED", 2)
     await scanner.candles("1m", 5)
     facts = await answered(settings, lambda client: gather(client, settings))
     reader = facts.readers[0]
@@ -406,7 +408,7 @@ async def test_without_redis_url_and_without_a_scanner_it_says_how_to_start(
 ) -> None:
     with mute_port() as port:
         pass
-    monkeypatch.setattr("shared.settings.EMBEDDED_REDIS_URL", f"redis://127.0.0.1:{port}/0")
+    monkeypatch.setattr("shared.settings.storage.EMBEDDED_REDIS_URL", f"redis://127.0.0.1:{port}/0")
     settings = load_settings(config_of(tmp_path, ""), environ={})
     with pytest.raises(RedisUnusable, match=r"no scanner runs here.*btc-scanner up"):
         await answered(settings, lambda client: client.ping())

@@ -1,12 +1,6 @@
 """Ingest as the process that people run, between a simulated exchange and a real Redis."""
 
-import asyncio
-import contextlib
 import json
-import os
-import signal
-import sys
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,6 +16,7 @@ from shared.candle import read_candle
 from sim.candles import Candles
 from sim.exchange import Exchange
 from sim.market import generate
+from tests.service_process import Process, started
 from tests.waiting import wait_until
 
 # For what does not depend on the kind of Redis.
@@ -51,36 +46,6 @@ def market(days: int) -> Candles:
 
 
 @dataclass
-class Process:
-    """A running ``python -m services.ingest``."""
-
-    child: asyncio.subprocess.Process
-    output: Path
-
-    @property
-    def log(self) -> str:
-        return self.output.read_text()
-
-    async def until_logged(self, words: str, seconds: float = 20.0) -> None:
-        await wait_until(lambda: words in self.log, f"the log to say {words!r}", seconds)
-
-    async def terminate(self) -> tuple[int, float]:
-        """SIGTERM; the exit code and the seconds until the end."""
-        began = time.monotonic()
-        with contextlib.suppress(ProcessLookupError):
-            self.child.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
-            code = await self.child.wait()
-        return code, time.monotonic() - began
-
-    async def kill(self) -> None:
-        """SIGKILL."""
-        with contextlib.suppress(ProcessLookupError):
-            self.child.kill()
-        await self.child.wait()
-
-
-@dataclass
 class Bench:
     """Starts ingest, and compares its streams with what the exchange has."""
 
@@ -106,12 +71,7 @@ class Bench:
 
     async def start(self, config: Path, instance: str = "1") -> Process:
         output = self.folder / f"ingest-{len(self.running)}.log"
-        command = ["-m", "services.ingest", "--config", str(config), "--instance", instance]
-        with output.open("wb") as log:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, *command, cwd=ROOT, stdout=log, stderr=log, env=dict(os.environ)
-            )
-        process = Process(child, output)
+        process = await started("ingest", output, config, instance)
         self.running.append(process)
         return process
 

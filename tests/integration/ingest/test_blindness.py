@@ -9,6 +9,7 @@ from shared import keys
 from shared.events import Event, read_event
 from sim.exchange import Exchange
 from sim.market import generate
+from tests.service_process import Process
 from tests.waiting import wait_until
 
 from .conftest import (
@@ -18,7 +19,6 @@ from .conftest import (
     SYMBOL,
     TIMEFRAMES,
     Bench,
-    Process,
     last_boundary,
     market,
 )

@@ -6,7 +6,8 @@ import random
 
 from redis.asyncio import Redis
 
-from cli.embedded_redis import Kind, redis_server
+from cli.embedded_redis import redis_server
+from cli.redis_binary import Kind
 from shared import keys
 from sim.exchange import Exchange
 from sim.script import Answer

@@ -13,9 +13,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from cli.embedded_redis import redis_server
 from sim.exchange import Exchange
 from sim.script import Answer
+from tests.service_process import Process
 from tests.waiting import wait_until
 
-from .conftest import MARKET_START_MS, Bench, Process, market
+from .conftest import MARKET_START_MS, Bench, market
 
 START_MS = MARKET_START_MS + 6 * 3_600_000
 

@@ -3,11 +3,8 @@
 import asyncio
 import contextlib
 import json
-import os
-import signal
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,11 +25,14 @@ from shared import keys
 from shared.configuration import load_settings
 from shared.events import EventsWriter
 from shared.health import Heartbeat
-from shared.redis_access import RedisAccess
+from shared.redis_access import RedisAccess, Script
 from shared.settings import Settings, Streams
 from shared.trade_signal import Signal, example_signal
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox
+from tests.conftest import emptied
+from tests.service_process import Process, started
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 PERIODS = Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6)
@@ -40,21 +40,6 @@ WORDING = Wording(PERIODS, "BTC")
 TOKEN = "42:T0KENofTheBot"
 PASSWORD = "pa55w0rd-of-the-mailbox"
 CHAT = 4242
-
-
-async def wait_until(
-    predicate: Callable[[], Any], what: str = "the condition", seconds: float = 20.0
-) -> None:
-    """Wait until ``predicate`` (a function or coroutine function) is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = predicate()
-        if asyncio.iscoroutine(found):
-            found = await found
-        if found:
-            return
-        assert time.monotonic() < deadline, f"waited {seconds} s in vain for {what}"
-        await asyncio.sleep(0.01)
 
 
 def now_ms() -> int:
@@ -75,10 +60,8 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture
 async def redis(redis_url: str) -> AsyncIterator[Redis]:
-    client = Redis.from_url(redis_url, protocol=2)
-    await client.flushall()
-    yield client
-    await client.aclose()
+    async with emptied(redis_url) as client:
+        yield client
 
 
 @pytest.fixture
@@ -123,34 +106,6 @@ def telegram(api_url: str, **changes: object) -> dict[str, object]:
 
 
 @dataclass
-class Process:
-    """A running ``python -m services.notifier``."""
-
-    child: asyncio.subprocess.Process
-    output: Path
-
-    @property
-    def log(self) -> str:
-        return self.output.read_text()
-
-    async def until_logged(self, words: str) -> None:
-        await wait_until(lambda: words in self.log, f"the log to say {words!r}")
-
-    async def terminate(self) -> tuple[int, float]:
-        """SIGTERM; the exit code and the seconds until the end."""
-        began = time.monotonic()
-        self.child.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
-            code = await self.child.wait()
-        return code, time.monotonic() - began
-
-    async def kill(self) -> None:
-        """SIGKILL."""
-        self.child.kill()
-        await self.child.wait()
-
-
-@dataclass
 class Bench:
     """What the tests of delivery work with."""
 
@@ -184,6 +139,18 @@ class Bench:
             fields: Any = dict(zip(flat[::2], flat[1::2], strict=True))
             added.append(await self.redis.xadd(keys.SIGNALS, fields))
         return added
+
+    async def taken(self, group: str) -> bytes:
+        """The entry of a new signal that a consumer of a new group has just read."""
+        [entry_id] = await self.emit(fresh_signal())
+        await self.redis.xgroup_create(keys.SIGNALS, group, id="0")
+        await self.redis.xreadgroup(group, "me", {keys.SIGNALS: ">"})
+        return entry_id
+
+    def script(self, name: str) -> Script:
+        """One of the scripts that the notifier records by."""
+        text = (ROOT / "shared" / "scripts" / f"{name}.lua").read_text()
+        return Script(self.redis, text)
 
     def events(self, service: str = "ingest") -> EventsWriter:
         """Tells events as a service does."""
@@ -253,14 +220,7 @@ class Bench:
     async def start(self, config: Path, instance: str = "1", *more: str) -> Process:
         """Start a notifier process."""
         output = self.folder / f"notifier-{len(self.processes)}.log"
-        environ = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        with output.open("wb") as sink:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.notifier",
-                "--config", str(config), "--instance", instance, *more,
-                cwd=ROOT, env=environ, stdout=sink, stderr=asyncio.subprocess.STDOUT,
-            )  # fmt: skip
-        process = Process(child, output)
+        process = await started("notifier", output, config, instance, *more)
         self.processes.append(process)
         return process
 

@@ -16,8 +16,10 @@ from shared import keys
 from shared.trade_signal import Signal
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox
+from tests.service_process import Process
+from tests.waiting import wait_until
 
-from .conftest import Bench, Process, fresh_signal, wait_until
+from .conftest import Bench, fresh_signal
 
 FIRST_MAIL, SECOND_MAIL = "trader@example.org", "other@example.org"
 FIRST_CHAT, SECOND_CHAT, NEW_CHAT = -4242, 4343, -100_4242

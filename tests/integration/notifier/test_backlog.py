@@ -11,8 +11,9 @@ from services.notifier.channels import Recipient, TryAgain
 from services.notifier.inbox import Entry, Inbox
 from services.notifier.sources import Alert
 from shared import keys
+from tests.waiting import wait_until
 
-from .conftest import Bench, fresh_signal, now_ms, wait_until
+from .conftest import Bench, fresh_signal, now_ms
 from .fake_channel import FakeChannel
 
 MINUTE_MS = 60_000

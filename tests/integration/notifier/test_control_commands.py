@@ -16,18 +16,10 @@ from shared import keys
 from shared.redis_access import RedisAccess
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox
+from tests.service_process import Process
+from tests.waiting import wait_until
 
-from .conftest import (
-    CHAT,
-    PASSWORD,
-    TOKEN,
-    Bench,
-    Process,
-    fresh_signal,
-    smtp,
-    telegram,
-    wait_until,
-)
+from .conftest import CHAT, PASSWORD, TOKEN, Bench, fresh_signal, smtp, telegram
 
 # A process that imports aiogram takes seconds to start, on a busy machine many.
 pytestmark = pytest.mark.timeout(180)

@@ -1,6 +1,5 @@
 """What cannot be delivered is written off loudly, with everything one needs to try it again."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ from services.notifier.sources import EVENTS
 from shared import keys
 from shared.trade_signal import read_signal
 from sim.mailbox import Mailbox
+from tests.waiting import wait_until
 
-from .conftest import WORDING, Bench, fresh_signal, now_ms, smtp, wait_until
+from .conftest import WORDING, Bench, fresh_signal, now_ms, smtp
 from .fake_channel import FakeChannel
 
 HOUR_MS = 3_600_000
@@ -167,12 +167,7 @@ async def test_a_person_gets_one_more_attempt_however_old_it_is(bench: Bench, re
 
 
 async def test_burying_twice_writes_one_letter(bench: Bench, redis: Redis) -> None:
-    bury = redis.register_script(
-        (Path(__file__).parents[3] / "shared" / "scripts" / "bury.lua").read_text()
-    )
-    [entry_id] = await bench.emit(fresh_signal())
-    await redis.xgroup_create(keys.SIGNALS, "fake", id="0")
-    await redis.xreadgroup("fake", "me", {keys.SIGNALS: ">"})
+    bury, entry_id = bench.script("bury"), await bench.taken("fake")
     written = [
         keys.SIGNALS,
         keys.deliveries("fake"),

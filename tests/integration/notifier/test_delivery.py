@@ -15,8 +15,9 @@ from services.notifier.limiter import Unlimited
 from services.notifier.sources import SIGNALS
 from shared import keys
 from sim.mailbox import Mailbox
+from tests.waiting import wait_until
 
-from .conftest import PASSWORD, WORDING, Bench, fresh_signal, now_ms, smtp, wait_until
+from .conftest import PASSWORD, WORDING, Bench, fresh_signal, now_ms, smtp
 from .fake_channel import FakeChannel
 
 
@@ -257,12 +258,7 @@ async def test_a_trimmed_entry_is_given_up(bench: Bench, redis: Redis) -> None:
 
 
 async def test_settling_twice_counts_once(bench: Bench, redis: Redis) -> None:
-    settle = redis.register_script(
-        (Path(__file__).parents[3] / "shared" / "scripts" / "settle.lua").read_text()
-    )
-    [entry_id] = await bench.emit(fresh_signal())
-    await redis.xgroup_create(keys.SIGNALS, "fake", id="0")
-    await redis.xreadgroup("fake", "me", {keys.SIGNALS: ">"})
+    settle, entry_id = bench.script("settle"), await bench.taken("fake")
     written = [
         keys.SIGNALS,
         keys.deliveries("fake"),

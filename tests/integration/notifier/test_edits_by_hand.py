@@ -6,8 +6,9 @@ import pytest
 from redis.asyncio import Redis
 
 from shared import keys
+from tests.waiting import wait_until
 
-from .conftest import Bench, fresh_signal, wait_until
+from .conftest import Bench, fresh_signal
 from .test_delivery import FakeChannel, total
 
 TOTALS = keys.deliveries("fake")

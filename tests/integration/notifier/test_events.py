@@ -12,16 +12,9 @@ from shared import keys
 from shared.event import Trouble
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox
+from tests.waiting import wait_until
 
-from .conftest import (
-    Bench,
-    SilentPeer,
-    fresh_signal,
-    now_ms,
-    smtp,
-    telegram,
-    wait_until,
-)
+from .conftest import Bench, SilentPeer, fresh_signal, now_ms, smtp, telegram
 
 # A process that imports aiogram takes seconds to start, on a busy machine many.
 IMPORT_S = 60.0

@@ -11,8 +11,9 @@ from services.notifier.channels import Broken, TryAgain
 from services.notifier.sources import EVENTS
 from shared import keys
 from shared.events import Event, read_event
+from tests.waiting import wait_until
 
-from .conftest import Bench, fresh_signal, wait_until
+from .conftest import Bench, fresh_signal
 from .fake_channel import FakeChannel
 
 WRONG = Broken("login", "the login is wrong: correct it")

@@ -16,8 +16,9 @@ from shared.events import read_event
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
 from sim.mailbox import Mailbox
+from tests.waiting import wait_until
 
-from .conftest import Bench, fresh_signal, now_ms, smtp, wait_until
+from .conftest import Bench, fresh_signal, now_ms, smtp
 from .test_events import FakeChannel
 
 pytestmark = pytest.mark.timeout(120)

@@ -14,8 +14,9 @@ from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
 from sim.mailbox import Mailbox
+from tests.waiting import wait_until
 
-from .conftest import Bench, fresh_signal, now_ms, smtp, wait_until
+from .conftest import Bench, fresh_signal, now_ms, smtp
 
 SERVICES = ("ingest", "indicators", "detector", "notifier")
 SECRET = "9f3c-who-knows-it-can-pretend"

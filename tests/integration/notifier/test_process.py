@@ -9,17 +9,9 @@ from shared import keys
 from sim.bot_api import BotApi
 from sim.mailbox import Mailbox
 from sim.redis_proxy import RedisProxy
+from tests.waiting import wait_until
 
-from .conftest import (
-    PASSWORD,
-    TOKEN,
-    Bench,
-    SilentPeer,
-    fresh_signal,
-    smtp,
-    telegram,
-    wait_until,
-)
+from .conftest import PASSWORD, TOKEN, Bench, SilentPeer, fresh_signal, smtp, telegram
 
 # A process that imports aiogram takes seconds to start, on a busy machine many.
 IMPORT_S = 60.0

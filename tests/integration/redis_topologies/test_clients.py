@@ -12,11 +12,12 @@ from typing import TypeVar
 import pytest
 from pydantic import SecretStr
 
+from cli.asking import answered
 from cli.dead_letters import Letterbox
 from cli.doctor import ask_redis
 from cli.doctor.installation import installation
 from cli.doctor.report import Finding, ok
-from cli.status_command import answered, gather
+from cli.status.gather import gather
 from services.notifier.channels import Receipt, Recipient, recipient
 from services.notifier.consumers import Consumers
 from services.notifier.dead_letter import DeadLetter

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from redis.exceptions import RedisError
 
-from cli.embedded_redis import find_server
 from cli.processes import bound
+from cli.redis_binary import find_server
 from shared.configuration import load_settings
-from shared.redis_access import RedisAccess, remedy
+from shared.redis_access import RedisAccess
+from shared.redis_remedies import remedy
 from sim.certificates import make_certificates
 from tests.conftest import REQUIRED
 from tests.integration.redis_topologies.topologies import free_ports

@@ -13,8 +13,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from cli.embedded_redis import find_server
 from cli.processes import bound
+from cli.redis_binary import find_server
 from tests.waiting import wait_until
 
 PRIMARY = "mymaster"

@@ -3,10 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import signal
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +24,7 @@ from shared.redis_access import RedisAccess
 from shared.settings import Health, Streams
 from shared.streams import KlinesWriter, SignalsWriter
 from shared.trade_signal import Signal
+from tests.service_process import Process, started
 from tests.unit.detector.batch import Emission
 from tests.unit.detector.entries import MARKET, RULES
 from tests.unit.indicators.history import DEFAULT, entries_of, feeds, walk
@@ -173,35 +170,6 @@ async def until_position(client: Redis, reader: str, position: str) -> None:
     await wait_until(there, f"{reader} to reach {position}")
 
 
-@dataclass
-class Process:
-    """A running ``python -m services.…``."""
-
-    child: asyncio.subprocess.Process
-    output: Path
-
-    @property
-    def log(self) -> str:
-        return self.output.read_text(encoding="utf-8")
-
-    async def until_logged(self, words: str) -> None:
-        await wait_until(lambda: words in self.log, f"the log to say {words!r}")
-
-    async def terminate(self) -> tuple[int, float]:
-        """SIGTERM; the exit code and the seconds until the end."""
-        began = time.monotonic()
-        self.child.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
-            code = await self.child.wait()
-        return code, time.monotonic() - began
-
-    async def kill(self) -> None:
-        """SIGKILL, if it still runs."""
-        if self.child.returncode is None:
-            self.child.kill()
-            await self.child.wait()
-
-
 class Processes:
     """Starts services with a configuration, and ends them all."""
 
@@ -222,14 +190,7 @@ class Processes:
 
     async def start(self, service: str, config: Path, instance: str = "1") -> Process:
         output = self.folder / f"{service}-{len(self.started)}.log"
-        with output.open("wb") as sink:
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", f"services.{service}",
-                "--config", str(config), "--instance", instance,
-                cwd=ROOT, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-                stdout=sink, stderr=asyncio.subprocess.STDOUT,
-            )  # fmt: skip
-        process = Process(child, output)
+        process = await started(service, output, config, instance)
         self.started.append(process)
         return process
 

@@ -4,14 +4,13 @@ The workers are the services' own; candles come again as ingest brings them afte
 """
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
 
-from cli.embedded_redis import redis_server
 from shared import keys
 from shared.event import read_event
 from shared.redis_access import RedisAccess
@@ -58,20 +57,6 @@ LOSSES = {
     "signals": [keys.SIGNALS],
     "signals and cursor": [keys.SIGNALS, keys.cursor(SYMBOL)],
 }
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as server:
-        yield server.url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url, protocol=2)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from cli.embedded_redis import redis_server
 from services.detector import worker as detector
 from services.indicators import worker as indicators
 from shared import keys
@@ -177,20 +176,6 @@ PASSED_OVER = {
 async def access(each_redis: Redis, each_redis_url: str) -> AsyncIterator[RedisAccess]:
     async with access_to(each_redis_url) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as server:
-        yield server.url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url, protocol=2)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 @pytest.fixture(autouse=True)

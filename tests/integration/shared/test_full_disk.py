@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.embedded_redis import Kind, running_redis
+from cli.embedded_redis import running_redis
+from cli.redis_binary import Kind
 from shared.candle import Candle
 from shared.redis_access import RedisAccess
 from shared.settings import Streams

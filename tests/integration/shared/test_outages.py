@@ -13,7 +13,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError, ResponseError
 
-from cli.embedded_redis import Kind, redis_server
+from cli.embedded_redis import redis_server
+from cli.redis_binary import Kind
 from shared import redis_access
 from shared.redis_access import RedisAccess
 from tests.conftest import REQUIRED

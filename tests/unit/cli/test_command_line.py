@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from cli import CommandError, up_command
-from cli.__main__ import main, parse
+from cli.__main__ import main
+from cli.arguments import parse
 from shared.config_errors import ConfigError, Fault
 
 COMMANDS = [

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli.signals_command import Delivery, Listed, _Group, _tick, delivery, document, text, told
-from cli.status_view import WIDTH
+from cli.words import WIDTH
 from shared.quality import Quality
 from shared.trade_signal import FACTORS, Signal, example_signal
 

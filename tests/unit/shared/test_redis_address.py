@@ -2,9 +2,10 @@
 
 import pytest
 
-from shared.redis_access import RedisAccess, shown_url
+from shared.redis_access import RedisAccess
 from shared.redis_address import SCHEMES, Address, BadAddress, names_several, read_address
 from shared.redis_cluster import ClusterClient, key_of, slot_of
+from shared.redis_remedies import shown_url
 
 
 def test_sentinels() -> None:

@@ -9,7 +9,8 @@ from redis._parsers.base import BaseParser
 from redis.asyncio import ConnectionPool
 from redis.asyncio.client import Pipeline
 
-from shared.redis_access import TooOld, backoff, flat, remedy, shown_url
+from shared.redis_access import backoff, flat
+from shared.redis_remedies import TooOld, remedy, shown_url
 
 URL = "redis://user:s3cret@redis.example.com:6380/0"
 

@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from shared.wellbeing import Delivering, Life, delivering, feeding, following, lifeless
+from shared.wellbeing import (
+    Delivering,
+    Life,
+    delivering,
+    feeding,
+    following,
+    lifeless,
+    oldest_healthy_ms,
+)
 
 LIFE = Life(state="running", trouble=None, up_s=100.0, beat_s=1.0, interval_s=2.0)
 
@@ -78,3 +86,8 @@ def test_every_channel_must_be_looked_after_but_may_fail(
     email: Delivering, well: bool, words: str
 ) -> None:
     assert delivering(LIFE, [email, TELEGRAM]) == (well, words)
+
+
+@pytest.mark.parametrize(("minutes", "limit"), [(1, 2), (5, 6), (60, 61)])
+def test_a_candle_is_too_old_when_the_next_one_must_be_there(minutes: int, limit: int) -> None:
+    assert oldest_healthy_ms(minutes * 60_000, 3.0, 30.0) == limit * 60_000

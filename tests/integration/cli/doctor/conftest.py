@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from cli import supervisor
 from cli.embedded_redis import redis_server
-from shared import config_place, configuration
+from shared import config_draft, config_place
 from sim.candles import Candles
 from tests.integration.cli.doctor.patients import (
     Patient,
@@ -33,7 +33,7 @@ def redis_url() -> Iterator[str]:
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config_place, "SYSTEM_CONFIG", tmp_path / "etc.json")
-    monkeypatch.setattr(configuration, "DOCKER_SECRETS", tmp_path / "none")
+    monkeypatch.setattr(config_draft, "DOCKER_SECRETS", tmp_path / "none")
     for name in list(os.environ):
         if name.startswith(("BTC_SCANNER_", "SMTP_", "TELEGRAM_")) and name != "BTC_SCANNER_VENV":
             monkeypatch.delenv(name)

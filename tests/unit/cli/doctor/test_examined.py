@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared import config_place, configuration
+from shared import config_draft, config_place
 from shared.configuration import examine
 
 SMTP = {"server": "h", "from_email": "a@b", "to_email": "c@d", "user": "me", "password": "p"}
@@ -16,7 +16,7 @@ SMTP = {"server": "h", "from_email": "a@b", "to_email": "c@d", "user": "me", "pa
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config_place, "SYSTEM_CONFIG", tmp_path / "etc.json")
-    monkeypatch.setattr(configuration, "DOCKER_SECRETS", tmp_path / "none")
+    monkeypatch.setattr(config_draft, "DOCKER_SECRETS", tmp_path / "none")
 
 
 @pytest.mark.parametrize(

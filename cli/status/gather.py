@@ -1,23 +1,20 @@
-"""``status``: asks Redis for everything that ``cli.status_view`` judges and shows.
+"""Asks Redis for everything that ``status`` judges and shows.
 
-It only reads, and never waits: whatever Redis does, the answer is there within some seconds. What
-cannot be read (absent, another type, refused by an ACL, edited by hand) counts as absent.
+It only reads, and never waits. What cannot be read (absent, another type, refused by an ACL, edited
+by hand) counts as absent.
 """
 
-import asyncio
-import json
-import os
-import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import NoPermissionError, RedisError
+from redis.exceptions import NoPermissionError
 
-from cli import EXIT_FAILURE, CommandError
+from cli import clock
 from cli.mute_state import muted_words
-from cli.status_view import (
+from cli.readable_signal import readable
+from cli.status.answers import Entries, count, exclusive, place, whole
+from cli.status.facts import (
     Board,
     Candles,
     Channel,
@@ -25,118 +22,26 @@ from cli.status_view import (
     Facts,
     Instance,
     LastSignal,
-    Problem,
     Reader,
-    RedisFacts,
     Standing,
-    Verdict,
-    document,
-    headline,
-    judge,
-    text,
-    unreachable_document,
 )
+from cli.status.heartbeat import instance_of
+from cli.status.server import redis_facts
 from shared import keys
 from shared.candle import read_candle
 from shared.event import read_trouble
 from shared.log import Line
 from shared.malformed import Malformed
-from shared.redis_access import RedisAccess, remedy, shown_url
+from shared.redis_remedies import shown_url
 from shared.settings import Settings
 from shared.timeframe import interval_ms
-from shared.trade_signal import FACTORS, Signal, read_signal
+from shared.trade_signal import FACTORS
 from shared.wellbeing import oldest_healthy_ms
 
-T = TypeVar("T")
-
-ANSWER_S = 3.0
 # Entries behind are counted up to here; beyond, how many more matters to nobody.
 COUNTED = 1000
 # More tests than that in a row make the last signal unknown.
 _RECENT = 50
-
-Entries = list[tuple[bytes, dict[bytes, bytes]]]
-
-
-class RedisUnusable(CommandError):
-    """Redis gives no answer that can be used; the message says what to do."""
-
-    def __init__(self, what: str, advice: str) -> None:
-        super().__init__(f"{what}: {advice}" if advice else what)
-        self.what, self.advice = what, advice
-
-
-def run(settings: Settings, as_json: bool) -> int:
-    """Print how everything is; 0 only if nothing is wrong."""
-    try:
-        facts = asyncio.run(answered(settings, lambda client: gather(client, settings)))
-    except RedisUnusable as error:
-        verdict = Verdict((Problem(error.what, error.advice),))
-        at_ms, url = _now_ms(), shown_url(settings.redis.effective_url)
-        found = unreachable_document(at_ms, settings.exchange.symbol, url, verdict)
-        print(json.dumps(found, indent=2) if as_json else _coloured(list(headline(verdict))))
-        return EXIT_FAILURE
-    verdict = judge(facts)
-    if as_json:
-        print(json.dumps(document(facts, verdict), indent=2))
-    else:
-        print(_coloured(text(facts, verdict).split("\n"), healthy=verdict.healthy))
-    return 0 if verdict.healthy else EXIT_FAILURE
-
-
-def _coloured(lines: list[str], *, healthy: bool = False) -> str:
-    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
-        lines[0] = f"\x1b[1;{32 if healthy else 31}m{lines[0]}\x1b[0m"
-    return "\n".join(lines)
-
-
-async def answered(
-    settings: Settings, question: Callable[[Redis], Awaitable[T]], timeout_s: float = ANSWER_S
-) -> T:
-    """The answer to ``question``, asked once.
-
-    Raises:
-        RedisUnusable: No answer in time, or one that says no.
-    """
-    url = settings.redis.effective_url
-    access = RedisAccess(url, name="operator")
-    try:
-        async with asyncio.timeout(timeout_s):
-            await access.client.ping()
-            return await question(access.client)
-    except TimeoutError:
-        what = f"Redis at {shown_url(url)} does not answer within {timeout_s:g} s"
-        raise RedisUnusable(what, "is it overloaded, paused or behind a firewall?") from None
-    except (RedisError, OSError) as error:
-        words = remedy(_innermost(error), url)
-        if words is None:
-            words = await access.explain_damage(error) or f"{error}"
-        if settings.redis.embedded and "cannot be reached" in words:
-            what = "no scanner runs here: redis.url is empty, and no Redis of ours is up"
-            raise RedisUnusable(what, "start it with ./btc-scanner up") from error
-        what, _, advice = words.partition(": ")
-        raise RedisUnusable(what, advice) from error
-    finally:
-        await _leave(access)
-
-
-def _innermost(error: Exception) -> Exception:
-    """What the server said: redis-py wraps a refused login in a plain connection error."""
-    while isinstance(error.__cause__, RedisError):
-        error = error.__cause__
-    return error
-
-
-async def _leave(access: RedisAccess) -> None:
-    try:
-        async with asyncio.timeout(0.5):
-            await access.close()
-    except (RedisError, OSError):
-        pass  # the process ends anyway
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
 
 
 async def gather(client: Redis, settings: Settings) -> Facts:
@@ -153,7 +58,7 @@ class Gatherer:
         self._symbol = settings.exchange.market
         self._frames = settings.feed_timeframes
         self._clean = Line("status", settings.secrets()).clean
-        self._now_ms = _now_ms()
+        self._now_ms = clock.now_ms()
 
     async def facts(self) -> Facts:
         """See ``Facts``."""
@@ -202,13 +107,13 @@ class Gatherer:
             symbol=exchange.symbol,
             min_confidence=settings.signal_rules.min_confidence,
             beat_interval_ms=round(settings.health.interval_seconds * 1000),
-            redis=self._redis(first),
+            redis=redis_facts(shown_url(settings.redis.effective_url), first),
             services=services,
             candles=tuple(self._candles(first)),
             readers=readers,
             boards=tuple(self._boards(first)),
             channels=found_channels,
-            streams={name: _count(first[f"length {name}"]) for name in self._streams()},
+            streams={name: count(first[f"length {name}"]) for name in self._streams()},
             last_signal=self._last_signal(first["signals"]),
             muted=muted_words(
                 first["mute"], first["mute ends"], first["quiet"], settings, self._now_ms
@@ -250,34 +155,9 @@ class Gatherer:
     async def _services(self) -> tuple[Instance, ...]:
         found = [key async for key in self._client.scan_iter(match="health:*", count=5000)]
         answers = await self._ask({key: ("HGETALL", key) for key in sorted(found)})
-        self._now_ms = _now_ms()  # after the heartbeats, so that none is from the future
+        self._now_ms = clock.now_ms()  # after the heartbeats, so that none is from the future
         beats = [self._texts(fields) for fields in answers.values() if fields]
-        return tuple(self._instance(beat) for beat in beats if "service" in beat)
-
-    def _instance(self, beat: dict[str, str]) -> Instance:
-        def take(name: str) -> int | None:
-            return _whole(beat.pop(name, ""))
-
-        def since(name: str) -> int | None:
-            then = take(name)
-            return None if then is None else max(0, self._now_ms - then)
-
-        return Instance(
-            service=beat.pop("service"),
-            instance=beat.pop("instance", "?"),
-            state=beat.pop("state", "unknown"),
-            version=beat.pop("version", ""),
-            host=beat.pop("host", ""),
-            pid=take("pid"),
-            uptime_ms=(take("uptime_s") or 0) * 1000,
-            beat_age_ms=since("beat_at") or 0,
-            data_age_ms=since("last_data_at"),
-            errors_last_hour=take("errors_last_hour") or 0,
-            last_error=beat.pop("last_error", ""),
-            latencies_ms=dict(_latencies(beat)),
-            counters=dict(_counters(beat)),
-            facts=dict(sorted(beat.items())),
-        )
+        return tuple(instance_of(beat, self._now_ms) for beat in beats if "service" in beat)
 
     # --- candles and their readers
 
@@ -287,9 +167,9 @@ class Gatherer:
             close_ms, age_ms, price, source = self._last_candle(first[f"last {name}"])
             yield Candles(
                 timeframe=name,
-                length=_count(first[f"length {keys.klines(self._symbol, name)}"]),
-                published=_whole(totals.get(name, "")) or 0,
-                missing=_whole(totals.get(f"{name} missing", "")) or 0,
+                length=count(first[f"length {keys.klines(self._symbol, name)}"]),
+                published=whole(totals.get(name, "")) or 0,
+                missing=whole(totals.get(f"{name} missing", "")) or 0,
                 last_close_ms=close_ms,
                 age_ms=age_ms,
                 limit_ms=oldest_healthy_ms(
@@ -310,7 +190,7 @@ class Gatherer:
         try:
             candle = read_candle(*entries[0])
         except Malformed:
-            close_ms = _position(entries[0][0])[0]
+            close_ms = place(entries[0][0])[0]
             return close_ms, self._now_ms - close_ms, None, "unreadable"
         age_ms = candle.lag_ms + max(0, self._now_ms - candle.received_at_ms)
         price = None if candle.missing else candle.close
@@ -320,7 +200,7 @@ class Gatherer:
         symbol = self._symbol
         done = (first["progress"] or {}).get(b"indicators")
         judged: bytes | None = first["cursor"]
-        at_ms, at_rank = _position(done)
+        at_ms, at_rank = place(done)
         # Where several timeframes close at once, only those of higher rank are still to come.
         after = {
             name: "-" if done is None else f"({at_ms}" if rank <= at_rank else f"{at_ms}"
@@ -333,20 +213,20 @@ class Gatherer:
                     for name, start in after.items()
                 },
                 "indicators": (
-                    "XRANGE", keys.indicators(symbol), _exclusive(judged), "+", "COUNT", COUNTED,
+                    "XRANGE", keys.indicators(symbol), exclusive(judged), "+", "COUNT", COUNTED,
                 ),
             }
         )  # fmt: skip
         klines: Entries = sorted(
             (entry for name in self._frames for entry in later[name] or []),
-            key=lambda entry: _position(entry[0]),
+            key=lambda entry: place(entry[0]),
         )
         bound = any(len(later[name] or []) == COUNTED for name in self._frames)
         last = [first[f"last {name}"] for name in self._frames]
-        newest = max((_position(entries[0][0])[0] for entries in last if entries), default=0)
+        newest = max((place(entries[0][0])[0] for entries in last if entries), default=0)
         entries: Entries = later["indicators"] or []
         last_entry = first["indicators"]
-        last_ms = _position(last_entry[0][0])[0] if last_entry else 0
+        last_ms = place(last_entry[0][0])[0] if last_entry else 0
         return (
             self._reader("indicators", done, klines, newest, bound),
             self._reader("detector", judged, entries, last_ms, len(entries) == COUNTED),
@@ -355,8 +235,8 @@ class Gatherer:
     def _reader(
         self, service: str, position: bytes | None, behind: Entries, newest_ms: int, bound: bool
     ) -> Reader:
-        start_ms = _position(position or (behind[0][0] if behind else None))[0]
-        received = _whole(self._texts(behind[0][1]).get("received_at", "")) if behind else None
+        start_ms = place(position or (behind[0][0] if behind else None))[0]
+        received = whole(self._texts(behind[0][1]).get("received_at", "")) if behind else None
         return Reader(
             service=service,
             position=None if position is None else self._text(position),
@@ -377,7 +257,7 @@ class Gatherer:
                 factors.append(Factor(factor, met == "yes", why))
             yield Board(
                 timeframe=name,
-                close_time_ms=_whole(shown.get("close_time_ms", "")) or 0,
+                close_time_ms=whole(shown.get("close_time_ms", "")) or 0,
                 side=shown.get("side", "?"),
                 confidence=sum(factor.met for factor in factors),
                 factors=tuple(factors),
@@ -393,7 +273,7 @@ class Gatherer:
         }
         unread = await self._ask(
             {
-                name: ("XRANGE", keys.SIGNALS, _exclusive(position), "+", "COUNT", COUNTED)
+                name: ("XRANGE", keys.SIGNALS, exclusive(position), "+", "COUNT", COUNTED)
                 for name, position in reached.items()
             }
         )
@@ -425,18 +305,18 @@ class Gatherer:
             if oldest
             else None,
             attempts=oldest[0]["times_delivered"] if oldest else 0,
-            delivered=_whole(totals.get("delivered", "")) or 0,
-            failed_attempts=_whole(totals.get("failed_attempts", "")) or 0,
-            dead_letters=_count(first[f"dead {name}"]),
+            delivered=whole(totals.get("delivered", "")) or 0,
+            failed_attempts=whole(totals.get("failed_attempts", "")) or 0,
+            dead_letters=count(first[f"dead {name}"]),
             last_delivered=totals.get("last_delivered", ""),
-            last_delivered_at_ms=_whole(totals.get("last_delivered_at", "")),
-            last_delivery_ms=_whole(totals.get("last_delivery_ms", "")),
+            last_delivered_at_ms=whole(totals.get("last_delivered_at", "")),
+            last_delivery_ms=whole(totals.get("last_delivery_ms", "")),
             last_failure=totals.get("last_failure", ""),
-            last_failure_at_ms=_whole(totals.get("last_failure_at", "")),
+            last_failure_at_ms=whole(totals.get("last_failure_at", "")),
         )
 
     def _since_added(self, entries: Entries) -> int | None:
-        return max(0, self._now_ms - _position(entries[0][0])[0]) if entries else None
+        return max(0, self._now_ms - place(entries[0][0])[0]) if entries else None
 
     def _last_signal(self, entries: Entries | None) -> LastSignal | None:
         """The newest that is no test."""
@@ -444,7 +324,7 @@ class Gatherer:
         if not own:
             return None
         entry_id, fields = own[0]
-        added_ms = _position(entry_id)[0]
+        added_ms = place(entry_id)[0]
         try:
             signal = readable(entry_id, fields)
         except Malformed as error:
@@ -458,73 +338,3 @@ class Gatherer:
         for subject, held in sorted((fields or {}).items()):
             if (trouble := read_trouble(held)) is not None:
                 yield Standing(self._text(subject), trouble.state, trouble.since_ms)
-
-    def _redis(self, first: Mapping[str, Any]) -> RedisFacts:
-        server, memory = first["server"] or {}, first["memory"] or {}
-        persistence = first["persistence"] or {}
-        version = f"Redis {server.get('redis_version', '(version unknown)')}"
-        if "valkey_version" in server:
-            version = f"Valkey {server['valkey_version']}"
-        aof = persistence.get("aof_enabled")
-        return RedisFacts(
-            url=shown_url(self._settings.redis.effective_url),
-            version=version,
-            memory_bytes=memory.get("used_memory"),
-            aof=None if aof is None else bool(aof),
-            maxmemory_bytes=memory.get("maxmemory"),
-            maxmemory_policy=memory.get("maxmemory_policy"),
-        )
-
-
-def readable(entry_id: bytes, fields: dict[bytes, bytes]) -> Signal:
-    """A signal that can also be shown.
-
-    Raises:
-        Malformed: Somebody edited the stream.
-    """
-    signal = read_signal(entry_id, fields)
-    try:
-        str(signal.sentence)  # uses prices, tick size and time, which may be impossible ones
-    except (ValueError, ArithmeticError) as error:
-        raise Malformed(f"signals entry {entry_id!r}: {error}") from None
-    return signal
-
-
-# --- texts from Redis as numbers; strangers may have written there ------------------------------
-
-
-def _whole(text: str) -> int | None:
-    try:
-        return int(text)
-    except ValueError:
-        return None
-
-
-def _count(answer: object) -> int:
-    return answer if isinstance(answer, int) else 0
-
-
-def _position(entry_id: bytes | None) -> tuple[int, int]:
-    """``<ms>-<sequence>`` as numbers; before everything if there is none."""
-    first, _, second = (entry_id or b"").partition(b"-")
-    return (int(first), int(second or 0)) if first.isdigit() else (-1, -1)
-
-
-def _exclusive(entry_id: bytes | None) -> bytes | str:
-    return "-" if _position(entry_id) <= (0, 0) else b"(" + (entry_id or b"")
-
-
-def _latencies(beat: dict[str, str]) -> Iterator[tuple[str, tuple[float, float]]]:
-    for name in [each for each in beat if each.endswith("_p50_ms")]:
-        what = name.removesuffix("_p50_ms")
-        try:
-            yield what, (float(beat.pop(name)), float(beat.pop(f"{what}_p99_ms", "")))
-        except ValueError:
-            continue
-
-
-def _counters(beat: dict[str, str]) -> Iterator[tuple[str, int]]:
-    for name in sorted(each for each in beat if each.startswith("count_")):
-        total = _whole(beat.pop(name))
-        if total is not None:
-            yield name.removeprefix("count_"), total

@@ -1,0 +1,1 @@
+"""``./btc-scanner status``: how everything is, on one screen."""

@@ -1,0 +1,25 @@
+"""Answers of Redis as numbers; strangers may have written there. Pure."""
+
+from shared.entry_id import order, readable
+
+Entries = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+def whole(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def count(answer: object) -> int:
+    return answer if isinstance(answer, int) else 0
+
+
+def place(entry_id: bytes | None) -> tuple[int, int]:
+    """``<ms>-<sequence>`` as numbers; before everything if there is none."""
+    return order(readable(entry_id))
+
+
+def exclusive(entry_id: bytes | None) -> bytes | str:
+    return "-" if place(entry_id) <= (0, 0) else b"(" + (entry_id or b"")

@@ -1,0 +1,57 @@
+"""Counts, sizes, times and lines as commands print them. Pure."""
+
+import textwrap
+from collections.abc import Sequence
+
+from shared.times import utc
+
+WIDTH = 100
+
+
+def wrapped(words: str, first: str, later: str) -> Sequence[str]:
+    return textwrap.wrap(
+        words, WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
+    )
+
+
+def moment(time_ms: int) -> str:
+    try:
+        return utc(time_ms)
+    except (ValueError, OverflowError):  # written by hand, beyond the calendar
+        return f"{time_ms} ms"
+
+
+def ago(now_ms: int, then_ms: int | None) -> str:
+    return "" if then_ms is None else f", {duration(now_ms - then_ms)} ago"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def signals(count: int, at_least: bool = False) -> str:
+    return f"{counted(count, at_least)} signal{'' if count == 1 else 's'}"
+
+
+def counted(count: int, at_least: bool) -> str:
+    return f"{'at least ' if at_least else ''}{count:,}"
+
+
+def megabytes(count: int) -> str:
+    return f"{count / 1_000_000:,.1f} MB"
+
+
+_STEPS = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+def duration(milliseconds: float) -> str:
+    """``0.4 s``, ``23 s``, ``5 min``, ``2 h 13 min``, ``3 d 4 h``; never negative."""
+    seconds = max(0.0, milliseconds / 1000)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for size, unit, smaller, part in _STEPS:
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest} {part}" if rest else "")
+    return f"{whole} s"
