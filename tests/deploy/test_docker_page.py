@@ -145,7 +145,8 @@ def test_what_was_backed_up_is_there_after_a_restore(live: Stack, page: Page) ->
     assert len(backup) == 3
     for line in backup:
         shell(live, line)
-    [first] = live.redis("redis-1", "XRANGE", "signals", "-", "+", "COUNT", "1").splitlines()[:1]
+    until("Redis", lambda: live.health("redis-1") == "healthy")
+    first = live.redis("redis-1", "XRANGE", "signals", "-", "+", "COUNT", "1").splitlines()[0]
     shell(live, stop)
     volume = f"{live.project}_redis-data:/data"
     wipe = ["docker", "run", "--rm", "--user", "0", "--entrypoint", "sh", "-v", volume]

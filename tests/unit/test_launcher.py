@@ -5,6 +5,7 @@ needs.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -328,3 +329,24 @@ def test_a_folder_with_other_things_is_never_emptied(machine: Machine, tmp_path:
     assert done.returncode == 1
     assert "no virtual environment" in done.stderr
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter1"]
+
+
+@pytest.mark.parametrize("script", ["btc-scanner", "deploy/install.sh"])
+@pytest.mark.parametrize(
+    ("version_info", "version", "said"),
+    [
+        ((3, 11, 0, "candidate", 1), "3.11.0rc1 (main)", "unsupported 3.11.0rc1 "),
+        ((3, 11, 0, "final", 0), "3.11.0 (main)", "usable 3.11 "),
+        ((3, 14, 2, "final", 0), "3.14.2 (main)", "usable 3.14 "),
+        ((3, 10, 12, "final", 0), "3.10.12 (main)", "unsupported 3.10 "),
+        ((3, 15, 0, "final", 0), "3.15.0 (main)", "unsupported 3.15 "),
+    ],
+)
+def test_both_scripts_take_the_same_pythons(
+    script: str, version_info: tuple[object, ...], version: str, said: str
+) -> None:
+    text = (ROOT / script).read_text(encoding="utf-8")
+    [probe] = re.findall(r"^probe='\n(.*?)^'$", text, re.MULTILINE | re.DOTALL)
+    code = f"import sys; sys.version_info = {version_info!r}; sys.version = {version!r}\n{probe}"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.startswith(said)
