@@ -49,7 +49,11 @@ def machine_with_network(image: str) -> Iterator[Machine]:
         if wheels := os.environ.get(WHEELS_VARIABLE):
             docker("cp", f"{wheels}/.", f"{fresh.name}:/wheels")
         else:
-            fresh.run("pip download -q --require-hashes -r /src/requirements.txt -d /wheels")
+            fresh.run(
+                "for python in python3.14 python3.13 python3.12 python3.11 python3; do"
+                " command -v $python >/dev/null && break; done; $python -m pip download -q"
+                " --require-hashes -r /src/requirements.txt -d /wheels"
+            )
         yield fresh
 
 

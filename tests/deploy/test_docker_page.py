@@ -164,7 +164,7 @@ def test_what_was_backed_up_is_there_after_a_restore(live: Stack, page: Page) ->
 def test_what_the_troubleshooting_says_can_be_typed(live: Stack) -> None:
     for each in mentions("docs/docker.md", "docker"):
         if each.section == "When something is wrong":
-            text = each.text.replace("up", "up -d") if each.text.endswith("up") else each.text
+            text = each.text.replace("up", "up -d") if each.text.endswith(" up") else each.text
             shell(live, text)
     until("all healthy", lambda: set(states(live).values()) == {"healthy"})
 
