@@ -65,6 +65,7 @@ class Bounded:
 
 
 def each(action: Callable[[Listener], None], listeners: Iterable[Listener]) -> None:
+    """Act on all, also if one of them leaves meanwhile."""
     for listener in list(listeners):
         action(listener)
 
