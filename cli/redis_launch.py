@@ -106,6 +106,7 @@ def _locking(launch: Launch) -> Iterator[float]:
 
 
 def spawn(launch: Launch) -> None:
+    """Start the process; whether it answers is another matter."""
     if launch.tcp:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -172,6 +173,7 @@ def _new_log(launch: Launch) -> str:
 
 
 def why_it_ended(launch: Launch) -> str:
+    """In words, from its log."""
     text = _new_log(launch)
     code = launch.process.returncode if launch.process else None
     if "Address already in use" in text:

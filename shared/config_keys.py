@@ -61,6 +61,7 @@ def decode(section: str, key: str, text: str) -> object:
 
 
 def secrets_in(values: Mapping[str, Any]) -> Iterator[str]:
+    """The keys of a configuration that hold a secret, other than those of the example."""
     for name, section in SECTIONS.items():
         given = values.get(name)
         for key, info in section.model_fields.items():

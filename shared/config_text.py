@@ -40,6 +40,7 @@ def read_json(path: Path) -> tuple[dict[str, Any], list[Fault]]:
 
 
 def read_text(path: Path) -> str | Fault:
+    """The text of a file, or why there is none to use."""
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             return Fault("", "the file is larger than 1 MB", "is it a configuration?")
@@ -52,5 +53,6 @@ def read_text(path: Path) -> str | Fault:
 
 
 def whole(digits: str) -> int | float:
+    """A whole number of JSON, however long it is."""
     # Python refuses to convert more than 4300 digits; as a float it is infinite, and refused by us.
     return int(digits) if len(digits) <= 20 else float(digits)

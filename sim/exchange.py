@@ -178,7 +178,7 @@ class Exchange(Faults):
 
     def _admit(self, listener: Listener) -> None:
         listener.opened_ms = self.now_ms
-        self._limit(listener)
+        self.limit(listener)
 
     # The walk.
 
@@ -270,7 +270,7 @@ class Exchange(Faults):
         # Late enough for whoever missed the last candle and waits for its deadline to ask REST.
         self.clock.stand_at(max(self.clock.now_ms, self.end_ms + MINUTE_MS // 2))
         self.walking = False
-        self._end_faults(bounded_only=True)
+        self.end_faults(bounded_only=True)
         self.finished.set()
 
 

@@ -6,6 +6,7 @@ Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 def whole(text: str) -> int | None:
+    """The number in a text; None if it is none."""
     try:
         return int(text)
     except ValueError:
@@ -13,6 +14,7 @@ def whole(text: str) -> int | None:
 
 
 def count(answer: object) -> int:
+    """A length; 0 where the answer is none."""
     return answer if isinstance(answer, int) else 0
 
 
@@ -22,4 +24,5 @@ def place(entry_id: bytes | None) -> tuple[int, int]:
 
 
 def exclusive(entry_id: bytes | None) -> bytes | str:
+    """Where a range begins that holds all after this entry."""
     return "-" if place(entry_id) <= (0, 0) else b"(" + (entry_id or b"")

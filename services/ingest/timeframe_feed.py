@@ -11,15 +11,16 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 from services.ingest.backfill import Backfill, FeedSettings
 from services.ingest.clock import ExchangeClock
 from services.ingest.frames import KlineFrame
 from services.ingest.inbox import Inbox
-from services.ingest.published import KEPT, Arrival, Published
+from services.ingest.published import KEPT
 from services.ingest.rest import Rest, Unreachable
 from services.ingest.vigil import Vigil
+from services.ingest.witness import Observer, Witness
 from shared import keys
 from shared.candle import Candle
 from shared.health import Heartbeat
@@ -42,16 +43,6 @@ _PROGRESS_EVERY_S = 2.0
 _SKEW_MS = 10_000
 # Candles by which another process may have been faster.
 _TWIN_LEAD = 10
-
-
-class Observer(Protocol):
-    """Whoever wants to know what is remarkable about one timeframe's candles."""
-
-    def twice(self, timeframe: str, first: Candle | None, second: Candle) -> None:
-        """A candle came again; None if somebody else has put the first into the stream."""
-
-    def came_late(self, timeframe: str, arrival: Arrival) -> None:
-        """An entry came so late that the feed was blind before it."""
 
 
 class TimeframeFeed:
@@ -83,7 +74,9 @@ class TimeframeFeed:
         self._vigil = Vigil(settings.interval_ms, settings.close_deadline_ms)
         self._inbox, self._look = Inbox(), asyncio.Event()
         self._told_ms = 0
-        self._published, self._observer = Published(settings.blind_after_ms), observer
+        self._witness = Witness(
+            settings.timeframe, settings.interval_ms, settings.blind_after_ms, observer
+        )
         self._moved_s = time.monotonic()
 
     @property
@@ -128,7 +121,7 @@ class TimeframeFeed:
                 self.check_now()  # it may have ended in the future until somebody deleted it
         elif (first := self._inbox.put(candle)) is not None:
             self._heartbeat.counters["duplicates"] += 1
-            self._tell_twice(first, candle)
+            self._witness.twice(first, candle)
 
     async def room(self) -> None:
         """Wait until less waits; should nothing move, what waits is left to REST."""
@@ -296,7 +289,7 @@ class TimeframeFeed:
     def _compare_with_what_waits(self, candles: list[Candle]) -> None:
         for candle in candles[:KEPT]:
             if (first := self._inbox.waiting(candle.boundary_ms)) is not None:
-                self._tell_twice(first, candle)
+                self._witness.twice(first, candle)
 
     def _refuse_the_future(self, server_ms: int, newest_ms: int) -> None:
         """Drop candles that came before ``server_ms`` was asked for and claim to close after it."""
@@ -338,27 +331,16 @@ class TimeframeFeed:
         if done.appended:
             heartbeat.state = "running"
             new = candles[done.duplicates : done.duplicates + done.appended]
-            self._note_published(new)
+            self._witness.published(new)
             heartbeat.facts[f"lag_ms_{self._name}"] = str(new[-1].lag_ms)
             counters[f"candles_{self._name}"] += len(new)
             counters["by_rest"] += sum(candle.source == "rest" for candle in new)
             counters["missing"] += sum(candle.missing for candle in new)
         return done
 
-    def _note_published(self, new: list[Candle]) -> None:
-        arrival = self._published.add(new, self.interval_ms)
-        if arrival is not None and self._observer is not None:
-            self._observer.came_late(self._name, arrival)
-
     def _came_twice(self, candles: list[Candle]) -> None:
-        """The stream had these before: ours, or somebody else's."""
         self._heartbeat.counters["duplicates"] += len(candles)
-        for candle in candles[-KEPT:]:
-            self._tell_twice(self._published.known(candle.boundary_ms), candle)
-
-    def _tell_twice(self, first: Candle | None, second: Candle) -> None:
-        if self._observer is not None:
-            self._observer.twice(self._name, first, second)
+        self._witness.known(candles)
 
     async def _end_of_stream(self) -> int | None:
         """Where the stream ends that seems to have lost its end; an answer may just come late."""

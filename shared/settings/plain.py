@@ -10,6 +10,7 @@ from shared.settings.storage import Redis
 
 
 def plain_value(value: object, *, reveal: bool) -> object:
+    """A section or value as JSON types; secrets in clear only with ``reveal``."""
     if isinstance(value, BaseModel):
         names = type(value).model_fields
         plain = {name: plain_value(getattr(value, name), reveal=reveal) for name in names}

@@ -16,7 +16,6 @@ ZONES = [
     "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "Africa/Cairo", "Asia/Beirut",
     "Antarctica/Troll", "Pacific/Chatham",
 ]  # fmt: skip
-MINUTE_MS = 60_000
 
 minute = st.integers(0, 1439)
 spans = st.lists(

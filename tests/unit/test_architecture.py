@@ -39,6 +39,7 @@ PURE = [
     "services/ingest/skew.py",
     "services/ingest/watch.py",
     "services/ingest/weight.py",
+    "services/ingest/witness.py",
     "services/notifier/dead_letter.py",
     "services/notifier/decisions.py",
     "services/notifier/event_message.py",

@@ -42,10 +42,12 @@ def _several_hosts(text: str) -> None:
 
 
 def password_in(url: str) -> str:
+    """The password before the host; empty if there is none."""
     return (read_address(url).password if names_several(url) else urlsplit(url).password) or ""
 
 
 def passwords_in(url: str) -> list[str]:
+    """Each text in a URL that may be a password."""
     _, _, query = url.partition("?")
     found = [value for key, value in parse_qsl(query) if "pass" in key.lower()]
     return [password_in(url), *found]

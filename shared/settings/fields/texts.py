@@ -10,20 +10,24 @@ from shared.config_errors import Wrong
 
 
 def many(value: object) -> object:
+    """A list of JSON as a tuple."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def one_or_many(value: object) -> object:
+    """A list, or a single value in place of a list of one, as a tuple."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuses what stands there twice."""
     if len(set(values)) < len(values):
         raise Wrong("has the same entry twice", "remove one of them")
     return values
 
 
 def one_line(text: str) -> str:
+    """Refuses what cannot stand in one line."""
     if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
         raise Wrong("contains a control character", "remove line breaks, tabs and broken letters")
     return text

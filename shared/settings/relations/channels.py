@@ -9,6 +9,7 @@ from shared.settings.telegram import Telegram
 
 
 def smtp_clashes(smtp: Smtp) -> Iterator[Clash]:
+    """Of the section ``smtp``."""
     if smtp.user and not smtp.password:
         yield Clash(
             ("smtp.password", "smtp.user"),
@@ -24,6 +25,7 @@ def smtp_clashes(smtp: Smtp) -> Iterator[Clash]:
 
 
 def telegram_clashes(telegram: Telegram) -> Iterator[Clash]:
+    """Of the section ``telegram``, once it is enabled."""
     token = telegram.bot_token.get_secret_value()
     if not token:
         yield Clash(

@@ -9,6 +9,7 @@ from shared.settings.storage import Redis
 
 
 def redis_clashes(redis: Redis) -> Iterator[Clash]:
+    """Of the section ``redis``."""
     url = redis.url.get_secret_value()
     own = url and (password_in(url) or "password" in dict(parse_qsl(url.partition("?")[2])))
     if redis.password.get_secret_value() and own:

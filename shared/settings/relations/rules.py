@@ -8,6 +8,7 @@ from shared.settings.rules import Indicators, SignalRules
 
 
 def rule_clashes(rules: SignalRules, periods: Indicators) -> Iterator[Clash]:
+    """Of limits and periods that stand the wrong way round."""
     if rules.rsi_min >= rules.rsi_max:
         yield Clash(
             ("signal_rules.rsi_min", "signal_rules.rsi_max"),
@@ -39,6 +40,7 @@ _USUAL_TREND = {
 
 
 def trend_clash(name: str, trends: Mapping[str, str]) -> Iterator[Clash]:
+    """Of one timeframe and the trend that it needs."""
     paths = ("signal_rules.trend_timeframes", "exchange.timeframes")
     usual = _USUAL_TREND.get(name)
     if usual is None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 def stream_clashes(settings: "Settings") -> Iterator[Clash]:
+    """Of lengths at which entries would be trimmed before they are read."""
     streams = settings.streams
     if streams.max_lead >= streams.klines_maxlen:
         yield Clash(

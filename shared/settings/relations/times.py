@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 def deadline_clashes(feed: Exchange) -> Iterator[Clash]:
+    """Of what cannot be told before a candle is late."""
     for name in ("missing_after_seconds", "blind_after_seconds"):
         seconds: float = getattr(feed, name)
         if seconds < feed.close_deadline_seconds:
@@ -24,6 +25,7 @@ def deadline_clashes(feed: Exchange) -> Iterator[Clash]:
 
 
 def time_clashes(settings: "Settings") -> Iterator[Clash]:
+    """Of retries, memories, heartbeats and timeouts."""
     notifier, health = settings.notifier, settings.health
     if notifier.retry_base_seconds > notifier.retry_max_seconds:
         yield Clash(
@@ -62,6 +64,7 @@ def time_clashes(settings: "Settings") -> Iterator[Clash]:
 
 
 def quiet_clashes(notifier: Notifier) -> Iterator[Clash]:
+    """Of quiet hours that never end."""
     if len(quiet_minutes(map(span_of, notifier.quiet_hours))) == DAY_MINUTES:
         yield Clash(
             ("notifier.quiet_hours",),

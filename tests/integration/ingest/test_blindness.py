@@ -164,13 +164,13 @@ async def test_nothing_is_told_of_the_usual(bench: Bench, each_redis: Redis) -> 
         exchange.cut(close_frame=False)
         await until_at(each_redis, exchange.start_ms + 2 * MINUTE_MS)
         twin.child.send_signal(signal.SIGSTOP)
-        await until_at(each_redis, exchange.start_ms + 5 * MINUTE_MS)
+        await until_at(each_redis, exchange.start_ms + 6 * MINUTE_MS)
         twin.child.send_signal(signal.SIGCONT)
         await twin.until_logged("this process stood still")
         exchange.server_shutdown(lead_s=0.0)
         await one.kill()
         await running(bench, exchange, 1, blind_after_seconds=240)
-        await until_at(each_redis, exchange.start_ms + 7 * MINUTE_MS)
+        await until_at(each_redis, exchange.start_ms + 8 * MINUTE_MS)
         for name in TIMEFRAMES:
             assert await each_redis.xlen(keys.klines(SYMBOL, name))
         assert await told(each_redis) == []

@@ -81,9 +81,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield made
 
 
-_RECEIPT = Receipt("<m>")
-
-
 def inbox_of(access: RedisAccess) -> Inbox:
     events = EventsWriter(access, "notifier", "1", Streams())
     return Inbox(

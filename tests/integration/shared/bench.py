@@ -30,7 +30,6 @@ from tests.unit.detector.entries import MARKET, RULES
 from tests.unit.indicators.history import DEFAULT, entries_of, feeds, walk
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).parents[3]
 SYMBOL = "BTCUSDT"
 # All that was ever received was received at 0: stale, unless nothing is.
 TIMELESS = replace(RULES, max_age_ms=None, min_confidence=2)  # many signals

@@ -53,11 +53,10 @@ Command = Sequence[str]
 
 @dataclass(frozen=True)
 class Edit:
-    """What a person does, and what the log must say; ``mended``: the log says what to do."""
+    """What a person does, and what the log must say."""
 
     commands: Sequence[Command]
     told: str = ""
-    mended: bool = False
 
 
 def text(key: str) -> list[Command]:
@@ -93,7 +92,7 @@ _FUTURE_ENTRY = (
 )  # fmt: skip
 
 WAITED_FOR = {
-    f"{name}: another type": Edit(text(key), f"holds a string, not a {kind}, as {key}", True)
+    f"{name}: another type": Edit(text(key), f"holds a string, not a {kind}, as {key}")
     for name, key, kind in (
         ("klines", KLINES, "stream"),
         ("indicators", INDICATORS, "stream"),
@@ -102,34 +101,33 @@ WAITED_FOR = {
     )
 } | {
     "dedup: another type": Edit(
-        [each for key in DEDUP for each in text(key)], "holds a string, not a hash, as dedup", True
+        [each for key in DEDUP for each in text(key)], "holds a string, not a hash, as dedup"
     ),
     "klines: a candle of the future": Edit(
-        entry(KLINES, FUTURE, *_FUTURE_CANDLE), "and takes none before it", True
+        entry(KLINES, FUTURE, *_FUTURE_CANDLE), "and takes none before it"
     ),
     "klines: a senseless entry of the future": Edit(
-        entry(KLINES, FUTURE), "and takes none before it", True
+        entry(KLINES, FUTURE), "and takes none before it"
     ),
-    "klines: the last possible ID": Edit(entry(KLINES, LAST_ID), "and takes none before it", True),
+    "klines: the last possible ID": Edit(entry(KLINES, LAST_ID), "and takes none before it"),
     "klines: an entry of the future was deleted": Edit(
         [*entry(KLINES, FUTURE), ("XDEL", KLINES, FUTURE)],
         "takes no entry after 4102444800000-0",
-        True,
     ),
     "klines: the last candle was deleted": Edit(
-        [("XDEL", KLINES, "{1m}-0")], f"in {KLINES}, where none so late belongs", True
+        [("XDEL", KLINES, "{1m}-0")], f"in {KLINES}, where none so late belongs"
     ),
     "indicators: the last entry was deleted": Edit(
-        [("XDEL", INDICATORS, "{entry}")], f"in {INDICATORS}, where none so late belongs", True
+        [("XDEL", INDICATORS, "{entry}")], f"in {INDICATORS}, where none so late belongs"
     ),
     "indicators: an entry of the future": Edit(
-        entry(INDICATORS, FUTURE, *_FUTURE_ENTRY), "nothing can be written before that", True
+        entry(INDICATORS, FUTURE, *_FUTURE_ENTRY), "nothing can be written before that"
     ),
     "indicators: a senseless entry of the future": Edit(
-        entry(INDICATORS, FUTURE), "nothing can be written before that", True
+        entry(INDICATORS, FUTURE), "nothing can be written before that"
     ),
     "signals: the last possible ID": Edit(
-        entry(keys.SIGNALS, LAST_ID), "takes no entry after 18446744073709551615", True
+        entry(keys.SIGNALS, LAST_ID), "takes no entry after 18446744073709551615"
     ),
 }
 PASSED_OVER = {

@@ -11,7 +11,6 @@ from shared.quality import Quality
 from shared.trade_signal import FACTORS, Signal, example_signal
 
 ENTRY = b"1762094100500-1"
-RECEIVED = 1762094100012
 ACCEPTED = b"1762094101212 <a@example.com>"
 READ = _Group((1762094100500, 1), {})
 PENDING = _Group((1762094100500, 1), {ENTRY: 3})
