@@ -116,10 +116,10 @@ SIM_PORTS = "7001,7002,7003,7004,7005"
 OUTSIDE_AS_WORLD = """
 outside = json.load(open("/sim/addresses"))
 smtp = outside["smtp"]
-tree["exchange"] |= {
+tree["exchange"].update({
     "rest_hosts": [outside["rest"]], "ws_hosts": [outside["ws"]],
     "max_clock_skew_seconds": None, "blind_after_seconds": 100000,
-}
+})
 tree["smtp"] = {
     "server": smtp["host"], "port": smtp["port"], "user": smtp["user"], "use_ssl": True,
     "from_email": "scanner@example.com", "to_email": "trader@example.com",
