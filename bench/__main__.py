@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import aiosmtplib
 
-from cli.measure import Costs, hop_ns, quantiles_ms
+from cli.measure import Costs, bare_clients, hop_ns, quantiles_ms
 from cli.observe import SignalWatch, latencies, periods_of, read_signals, totals, undelivered
 from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
 from cli.replay_record import join_deliveries
@@ -93,7 +93,7 @@ async def _latency(seconds: float) -> list[Measure]:
         await _caught_up(pipeline)
         since_ms = (await pipeline.outside.state())["clock_ms"]  # what came before was catching up
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(watch.follow(access)), group.create_task(bare.run(access))]
+            tasks = [group.create_task(watch.follow(access)), group.create_task(bare.run())]
             await asyncio.sleep(seconds)
             await _delivered(pipeline)
             for task in tasks:
@@ -158,13 +158,12 @@ class _Bare:
         self.smtp: list[int] = []
         self.bot: list[int] = []
 
-    async def run(self, access: RedisAccess) -> None:
+    async def run(self) -> None:
         """Measure until cancelled."""
         smtp = self._pipeline.settings.smtp
         addresses = self._pipeline.outside.addresses
         if smtp is None:
             raise AssertionError("a simulated pipeline has a mailbox")
-        reader = RedisAccess(self._pipeline.server.url, name="hop")
         client = aiosmtplib.SMTP(
             hostname=smtp.server,
             port=smtp.port,
@@ -179,20 +178,21 @@ class _Bare:
         message["From"], message["To"] = "bench@example.com", "trader@example.com"
         message["Subject"] = "bare"
         message.set_content("bare")
-        try:
-            async with client, aiohttp.ClientSession() as session:
-                while True:
-                    self.hops += await hop_ns(access.client, reader.client, 8, _HOP_EVERY_S)
-                    start = time.perf_counter_ns()
-                    await client.send_message(message)
-                    self.smtp.append(time.perf_counter_ns() - start)
-                    start = time.perf_counter_ns()
-                    body = {"chat_id": str(addresses["chat_id"]), "text": "bare"}
-                    async with session.post(url, data=body) as answer:
-                        await answer.read()
-                    self.bot.append(time.perf_counter_ns() - start)
-        finally:
-            await reader.close()
+        async with (
+            bare_clients(self._pipeline.server.url) as hop,
+            client,
+            aiohttp.ClientSession() as session,
+        ):
+            while True:
+                self.hops += await hop_ns(*hop, 8, _HOP_EVERY_S)
+                start = time.perf_counter_ns()
+                await client.send_message(message)
+                self.smtp.append(time.perf_counter_ns() - start)
+                start = time.perf_counter_ns()
+                body = {"chat_id": str(addresses["chat_id"]), "text": "bare"}
+                async with session.post(url, data=body) as answer:
+                    await answer.read()
+                self.bot.append(time.perf_counter_ns() - start)
 
 
 async def _live_pace(seconds: float) -> list[Measure]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import CommandError
-from cli.measure import Costs, hop_ns, median_ms
+from cli.measure import Costs, bare_clients, hop_ns, median_ms
 from cli.observe import (
     SignalWatch,
     join_received,
@@ -133,7 +133,8 @@ async def record(
             costs.sample()
             for task in watching:
                 task.cancel()
-        hops = await hop_ns(pipeline.access.client, access.client, _HOPS)
+        async with bare_clients(pipeline.server.url) as clients:
+            hops = await hop_ns(*clients, _HOPS)
     finally:
         await access.close()
     signals = await read_signals(pipeline.access)
