@@ -106,7 +106,7 @@ async def _latency(seconds: float) -> list[Measure]:
         deliveries = join_deliveries(signals, received, periods_of(pipeline.settings))
         taken = await latencies(pipeline, signals, watch, deliveries)
         await access.close()
-    hop = quantiles_ms(bare.hops)
+    hop, in_a_row = quantiles_ms(bare.hops), quantiles_ms(_three_in_a_row(bare.hops))
     memory = costs.pss_mb()
     signal = taken["frame_to_signal"]
     return [
@@ -120,8 +120,8 @@ async def _latency(seconds: float) -> list[Measure]:
         Measure(
             "closing frame -> signals, p99",
             f"{signal['p99']:.2f} ms",
-            f"bare hop p99: {hop['p99']:.2f} ms",
-            f"{signal['p99'] / hop['p99']:.2f}",
+            f"three bare Redis hops, p99: {in_a_row['p99']:.2f} ms",
+            f"{signal['p99'] / in_a_row['p99']:.2f}",
             "<= 10 ms",
         ),
         _peer("closing frame -> SMTP accepted, p50", taken["frame_to_email"], bare.smtp, "p50"),
@@ -136,6 +136,11 @@ async def _latency(seconds: float) -> list[Measure]:
             "< 200 MB",
         ),
     ]
+
+
+def _three_in_a_row(hops: Sequence[int]) -> list[int]:
+    """What each three consecutive hops took: a single one meets a busy processor more rarely."""
+    return [sum(hops[at : at + 3]) for at in range(0, len(hops) - 2, 3)]
 
 
 def _peer(what: str, taken: dict[str, Any], bare_ns: Sequence[int], share: str) -> Measure:
