@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import aiosmtplib
 
-from cli.measure import Costs, hop_ns, quantiles_ms
+from cli.measure import Costs, bare_clients, hop_ns, quantiles_ms
 from cli.observe import SignalWatch, latencies, periods_of, read_signals, totals, undelivered
 from cli.pipeline import Pipeline, PipelineOptions, running_pipeline
 from cli.replay_record import join_deliveries
@@ -93,7 +93,7 @@ async def _latency(seconds: float) -> list[Measure]:
         await _caught_up(pipeline)
         since_ms = (await pipeline.outside.state())["clock_ms"]  # what came before was catching up
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(watch.follow(access)), group.create_task(bare.run(access))]
+            tasks = [group.create_task(watch.follow(access)), group.create_task(bare.run())]
             await asyncio.sleep(seconds)
             await _delivered(pipeline)
             for task in tasks:
@@ -106,7 +106,7 @@ async def _latency(seconds: float) -> list[Measure]:
         deliveries = join_deliveries(signals, received, periods_of(pipeline.settings))
         taken = await latencies(pipeline, signals, watch, deliveries)
         await access.close()
-    hop = quantiles_ms(bare.hops)
+    hop, in_a_row = quantiles_ms(bare.hops), quantiles_ms(_three_in_a_row(bare.hops))
     memory = costs.pss_mb()
     signal = taken["frame_to_signal"]
     return [
@@ -120,8 +120,8 @@ async def _latency(seconds: float) -> list[Measure]:
         Measure(
             "closing frame -> signals, p99",
             f"{signal['p99']:.2f} ms",
-            f"bare hop p99: {hop['p99']:.2f} ms",
-            f"{signal['p99'] / hop['p99']:.2f}",
+            f"three bare Redis hops, p99: {in_a_row['p99']:.2f} ms",
+            f"{signal['p99'] / in_a_row['p99']:.2f}",
             "<= 10 ms",
         ),
         _peer("closing frame -> SMTP accepted, p50", taken["frame_to_email"], bare.smtp, "p50"),
@@ -136,6 +136,11 @@ async def _latency(seconds: float) -> list[Measure]:
             "< 200 MB",
         ),
     ]
+
+
+def _three_in_a_row(hops: Sequence[int]) -> list[int]:
+    """What each three consecutive hops took: a single one meets a busy processor more rarely."""
+    return [sum(hops[at : at + 3]) for at in range(0, len(hops) - 2, 3)]
 
 
 def _peer(what: str, taken: dict[str, Any], bare_ns: Sequence[int], share: str) -> Measure:
@@ -158,13 +163,12 @@ class _Bare:
         self.smtp: list[int] = []
         self.bot: list[int] = []
 
-    async def run(self, access: RedisAccess) -> None:
+    async def run(self) -> None:
         """Measure until cancelled."""
         smtp = self._pipeline.settings.smtp
         addresses = self._pipeline.outside.addresses
         if smtp is None:
             raise AssertionError("a simulated pipeline has a mailbox")
-        reader = RedisAccess(self._pipeline.server.url, name="hop")
         client = aiosmtplib.SMTP(
             hostname=smtp.server,
             port=smtp.port,
@@ -179,20 +183,21 @@ class _Bare:
         message["From"], message["To"] = "bench@example.com", "trader@example.com"
         message["Subject"] = "bare"
         message.set_content("bare")
-        try:
-            async with client, aiohttp.ClientSession() as session:
-                while True:
-                    self.hops += await hop_ns(access.client, reader.client, 8, _HOP_EVERY_S)
-                    start = time.perf_counter_ns()
-                    await client.send_message(message)
-                    self.smtp.append(time.perf_counter_ns() - start)
-                    start = time.perf_counter_ns()
-                    body = {"chat_id": str(addresses["chat_id"]), "text": "bare"}
-                    async with session.post(url, data=body) as answer:
-                        await answer.read()
-                    self.bot.append(time.perf_counter_ns() - start)
-        finally:
-            await reader.close()
+        async with (
+            bare_clients(self._pipeline.server.url) as hop,
+            client,
+            aiohttp.ClientSession() as session,
+        ):
+            while True:
+                self.hops += await hop_ns(*hop, 8, _HOP_EVERY_S)
+                start = time.perf_counter_ns()
+                await client.send_message(message)
+                self.smtp.append(time.perf_counter_ns() - start)
+                start = time.perf_counter_ns()
+                body = {"chat_id": str(addresses["chat_id"]), "text": "bare"}
+                async with session.post(url, data=body) as answer:
+                    await answer.read()
+                self.bot.append(time.perf_counter_ns() - start)
 
 
 async def _live_pace(seconds: float) -> list[Measure]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import CommandError
-from cli.measure import hop_ns, median_ms
+from cli.measure import bare_clients, hop_ns, median_ms
 from cli.observe import (
     join_received,
     latencies,
@@ -125,7 +125,8 @@ async def record(
     try:
         async with watched(access, pipeline.supervisor) as (watch, costs):
             seconds = await _until_done(pipeline, ended)
-        hops = await hop_ns(pipeline.access.client, access.client, _HOPS)
+        async with bare_clients(pipeline.server.url) as clients:
+            hops = await hop_ns(*clients, _HOPS)
     finally:
         await access.close()
     signals = await read_signals(pipeline.access)

@@ -22,7 +22,7 @@ from redis.exceptions import NoScriptError, RedisError
 from shared import redis_damage
 from shared.progress import turned
 from shared.redis_address import names_several, read_address
-from shared.redis_client import COMMAND_TIMEOUT_S, Client
+from shared.redis_client import COMMAND_TIMEOUT_S, LoneClient
 from shared.redis_cluster import ClusterClient
 from shared.redis_remedies import TooOld, remedy, said, shown_url
 from shared.redis_sentinel import PatientSentinel, sentinel_client
@@ -103,7 +103,7 @@ class RedisAccess:
             "socket_connect_timeout": COMMAND_TIMEOUT_S,
         }
         if not names_several(url):
-            return Client.from_url(url, **conventions)
+            return LoneClient.from_url(url, **conventions)
         address = read_address(url)
         # Half, so that after a host that is silent another one may be tried in time.
         conventions["socket_connect_timeout"] = COMMAND_TIMEOUT_S / 2

@@ -190,7 +190,7 @@ class SignalsWriter:
             keys.cursor(self._symbol),
             keys.dedup(self._symbol, other),
         ]
-        arguments = [entry_id, self._cursor]
+        arguments: list[str | bytes] = [entry_id, self._cursor]
         if signal is not None:
             arguments += [
                 str(signal.close_time_ms),
@@ -200,7 +200,7 @@ class SignalsWriter:
                 str(self._window_ms + _DEDUP_MARGIN_MS),
                 self._maxlen,
                 signal.id,
-                *signal.fields(),
+                msgpack.packb(signal.fields()),
             ]
         reply = await self._access.patiently(lambda: self._script(keys=written, args=arguments))
         status, what = reply[0].decode(), reply[1].decode()

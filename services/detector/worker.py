@@ -164,7 +164,7 @@ class Worker:
 
     async def _judge(self, entries: Sequence[Entry]) -> None:
         latest: dict[str, IndicatorsEntry] = {}
-        self._last_read = entries[-1][0].decode()
+        self._last_read, stands = entries[-1][0].decode(), ""
         for entry_id, fields in entries:
             try:
                 entry = read_indicators(entry_id, fields)
@@ -177,8 +177,9 @@ class Worker:
             latest[entry.timeframe] = entry
             self._heartbeat.counters["evaluated"] += 1
             if crossover(entry) is not None:
-                await self._decide(entry)
-        await self._advance(self._last_read, None)
+                stands = await self._decide(entry) or stands
+        if stands != self._last_read:
+            await self._advance(self._last_read, None)
         await self._note(self._last_read, latest)
 
     async def _advance(self, entry_id: str, signal: Signal | None) -> Judged:
@@ -191,11 +192,12 @@ class Worker:
                 await self._go_back(judged.what, reached, self._position)
         return judged
 
-    async def _decide(self, entry: IndicatorsEntry) -> None:
+    async def _decide(self, entry: IndicatorsEntry) -> str:
+        """Emit what the entry gives, if anything; where the cursor stands by that, if it does."""
         market = await self._current_market()
         signal = evaluate(entry, self._rules, market, time.time() * 1000)
         if signal is None:
-            return
+            return ""
         judged = await self._advance(entry.entry_id, signal)
         match judged.status:
             case "emitted":
@@ -207,6 +209,9 @@ class Worker:
                     "%s suppressed: too near to the signal of %s at %s",
                     signal.id, utc(int(when)), price,
                 )  # fmt: skip
+            case _:
+                return ""
+        return entry.entry_id
 
     def _emitted(self, signal: Signal) -> None:
         heartbeat = self._heartbeat

@@ -4,6 +4,7 @@ A channel that is slow to open (importing aiogram takes seconds) or down never h
 """
 
 import asyncio
+import gc
 import logging
 import socket
 import sys
@@ -112,6 +113,7 @@ async def serve(settings: Settings, instance: str) -> None:
 async def _serve_channel(name: str, postman: Postman) -> None:
     # In a thread, because an import that takes seconds would hold up everybody else.
     channel = await in_background(partial(_OPENERS[name], postman))
+    gc.freeze()  # as at the start: walking what was imported takes longer than sending an alert
     log.info("%s: %d recipient(s), reading as %s", name, len(channel.recipients), postman.consumer)
     try:
         gate, limiter = postman.gate(name), postman.limiter(name)

@@ -7,7 +7,7 @@
 -- KEYS  signals stream, dedup hash of market and side, cursor, dedup hash of the other side
 -- ARGV  entry ID, cursor of the last answer ('' = none yet), then nothing (no signal: only
 --       advance) or: close time ms, price, window ms, threshold percent, TTL ms, maxlen,
---       signal ID, texts of the signal (field, value, ...)
+--       signal ID, msgpack of the signal's texts {field, value, ...}
 -- Reply {status, what}: advanced | emitted <stream ID> | suppressed <time>,<price> of the last
 --       emitted signal | duplicate <cursor> | lost <cursor to continue from>
 local function split(id)
@@ -96,7 +96,8 @@ if last_ms and last_price then
     return done('suppressed', last[1] .. ',' .. last[2])
   end
 end
-local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[8], '*', unpack(ARGV, 10))
+local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[8], '*',
+                      unpack(cmsgpack.unpack(ARGV[10])))
 redis.call('HSET', KEYS[2], 'close_time_ms', ARGV[3], 'price', ARGV[4], 'id', ARGV[9],
            'entry', ARGV[1])
 redis.call('PEXPIRE', KEYS[2], ARGV[7])

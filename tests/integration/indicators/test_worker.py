@@ -44,6 +44,8 @@ async def test_the_stream_is_what_the_engine_says(each_redis: Redis, each_redis_
     await publish_all(each_redis_url)
     async with computing(each_redis_url) as heartbeat:
         await until_done(each_redis)
+        # Redis has answered us, and may have answered the worker after us.
+        await wait_until(lambda: heartbeat.facts.get("position") == market().entries[-1].entry_id)
         assert heartbeat.counters["entries"] == len(market().entries)
         assert heartbeat.facts["last_1m"] == str(market().entries[-1].boundary_ms)
         assert heartbeat.state == "running"
