@@ -11,6 +11,8 @@ from redis.asyncio import Redis
 
 from cli.processes import cpu_seconds, pss_bytes
 from cli.supervisor import SERVICES, Supervisor
+from shared.redis_access import RedisAccess
+from shared.redis_address import names_several
 
 _HOP_STREAM = "measure:hop"
 # By then the read has reached the server, so that the write meets a blocked reader.
@@ -77,8 +79,17 @@ class Costs:
 async def bare_clients(url: str) -> AsyncIterator[tuple[Redis, Redis]]:
     """Two of redis-py's own clients for ``hop_ns``, which nothing of this project makes faster.
 
-    They have the protocol, the parser (hiredis) and the timeouts of the services' clients.
+    They have the protocol, the parser (hiredis) and the timeouts of the services' clients. To
+    Sentinel and Cluster only the services' own clients lead.
     """
+    if names_several(url):
+        writing, reading = RedisAccess(url, name="hop"), RedisAccess(url, name="hop")
+        try:
+            yield writing.client, reading.client
+        finally:
+            await writing.close()
+            await reading.close()
+        return
     same: dict[str, Any] = {"protocol": 2, "socket_timeout": None}
     async with Redis.from_url(url, **same) as writer, Redis.from_url(url, **same) as reader:
         yield writer, reader
