@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.documented import Command, commands
+from tests.documented import Command, commands, mentions
 from tests.e2e.conftest import ROOT
 from tests.waiting import until
 
@@ -47,6 +47,7 @@ class Clone:
     folder: Path
     outside: dict[str, Any]
     executed: list[Command] = field(default_factory=list)
+    scanner: "subprocess.Popen[str] | None" = None
 
     def shell(self, text: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -61,6 +62,21 @@ class Clone:
         done = self.shell(command.text)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def start(self, up: str) -> None:
+        """Execute a line that stays."""
+        self.scanner = subprocess.Popen(
+            ["bash", "-c", f"exec {up}"], cwd=self.folder, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "BTC_SCANNER_VENV": str(Path(sys.prefix))},
+        )  # fmt: skip
+
+    def stop(self) -> None:
+        """End it in order."""
+        assert self.scanner is not None
+        self.scanner.send_signal(signal.SIGTERM)
+        said, _ = self.scanner.communicate(timeout=60)
+        assert self.scanner.returncode == 0, said
 
     def state(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.outside['control']}/state") as answer:
@@ -124,17 +140,11 @@ def running(clone: Clone) -> Iterator[Clone]:
     edit_as_the_readme_says(clone)
     assert "OK" in clone.follow(check)
     clone.executed.append(up)
-    scanner = subprocess.Popen(
-        ["bash", "-c", f"exec {up.text}"], cwd=clone.folder, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "BTC_SCANNER_VENV": str(Path(sys.prefix))},
-    )  # fmt: skip
+    clone.start(up.text)
     try:
         yield clone
     finally:
-        scanner.send_signal(signal.SIGTERM)
-        said, _ = scanner.communicate(timeout=60)
-    assert scanner.returncode == 0, said
+        clone.stop()
 
 
 def test_it_runs_and_delivers_by_both_channels(running: Clone) -> None:
@@ -202,6 +212,25 @@ def test_a_second_notifier_joins_as_the_delivery_page_says(running: Clone) -> No
         finally:
             other.terminate()
             assert other.wait(timeout=30) == 0
+
+
+def signal_ids(clone: Clone) -> set[str]:
+    listed = json.loads(clone.shell("./btc-scanner signals -n 1000 --json").stdout)
+    return {each["id"] for each in listed["signals"]}
+
+
+def test_what_was_backed_up_by_hand_is_there_after_a_restore(running: Clone) -> None:
+    pack, unpack = mentions("README.md", "tar")
+    kept = signal_ids(running)
+    assert kept
+    running.stop()
+    running.follow(pack)
+    shutil.rmtree(running.folder / "run")
+    (running.folder / "config.json").unlink()
+    running.follow(unpack)
+    running.start("./btc-scanner up")
+    until(lambda: running.shell("./btc-scanner status").returncode == 0, "healthy", seconds=60)
+    assert kept <= signal_ids(running)
 
 
 @pytest.mark.parametrize("command", SHORTENED)
