@@ -197,7 +197,8 @@ def test_the_units_verify_and_their_exposure_is_low(machine: Machine) -> None:
     units = " ".join(
         f"/usr/local/lib/systemd/system/{unit}.service" for unit in ALL if "@" not in unit
     )
-    assert machine.run(f"systemd-analyze verify {units} btc-scanner-notifier@1.service 2>&1") == ""
+    said = machine.run(f"systemd-analyze verify {units} btc-scanner-notifier@1.service 2>&1")
+    assert "btc-scanner" not in said  # that of Ubuntu 22.04 complains of its own links
     for unit in ALL:
         line = machine.run(f"systemd-analyze security {unit} --no-pager").splitlines()[-1]
         say(line)
@@ -208,7 +209,8 @@ def test_the_units_verify_and_their_exposure_is_low(machine: Machine) -> None:
 
 def test_nothing_of_ours_listens_on_tcp(machine: Machine) -> None:
     listening = machine.run("ss -ltnH | awk '{print $4}'").split()
-    assert {each.rpartition(":")[2] for each in listening} == set(SIM_PORTS.split(","))
+    found = {each.rpartition(":")[2] for each in listening if "127.0.0.53" not in each}  # resolved
+    assert found == set(SIM_PORTS.split(","))
 
 
 def test_only_ingest_and_the_notifier_have_a_network(machine: Machine) -> None:
