@@ -108,3 +108,18 @@ def test_each_link_leads_to_a_file_and_a_heading(document: str) -> None:
 def test_each_document_is_found_from_the_readme() -> None:
     named = set(re.findall(r"\(docs/([a-z]+\.md)", README))
     assert named == {document.removeprefix("docs/") for document in DOCUMENTS} - {"README.md"}
+
+
+PLACES = "bench|cli|deploy|docs|fuzz|services|shared|sim|soak|tests"
+
+
+def test_each_file_and_folder_of_ours_that_is_named_exists() -> None:
+    named = 0
+    for document in DOCUMENTS:
+        for line in lines(document):
+            for path in re.findall(rf"`((?:{PLACES})/[\w./-]*)`", line.text):
+                assert (ROOT / path).exists(), f"{document}:{line.number}: {path}"
+                named += 1
+            for script in re.findall(r"`(\w+\.lua)`", line.text):
+                assert (ROOT / "shared/scripts" / script).exists(), f"{document}:{line.number}"
+    assert named > 10

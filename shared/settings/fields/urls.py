@@ -34,6 +34,12 @@ def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
             f"write it whole, like {schemes[-1]}://…",
             f"{near[0]}://" if near else "",
         )
+    try:
+        (parts.hostname or "").encode("idna")  # as whoever looks the name up will do
+    except UnicodeError:
+        raise Wrong(
+            "has no valid host name", "look for two dots in a row, or for a part that is too long"
+        ) from None
     return parts
 
 

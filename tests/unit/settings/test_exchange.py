@@ -118,6 +118,13 @@ REFUSED: list[Row] = [
         "",
     ),
     (
+        "long label",
+        {"exchange": {"rest_hosts": [f"https://{'a' * 64}.com"]}},
+        "exchange.rest_hosts[0]",
+        "no valid host name",
+        "",
+    ),
+    (
         "host without name",
         {"exchange": {"ws_hosts": ["wss:///x"]}},
         "exchange.ws_hosts[0]",

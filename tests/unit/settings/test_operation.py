@@ -68,6 +68,13 @@ REFUSED: list[Row] = [
         "has no host",
         "",
     ),
+    (
+        "ping two dots",
+        {"health": {"ping_url": "https://watch..example.com/x"}},
+        "health.ping_url",
+        "no valid host name",
+        "",
+    ),
     ("health", {"health": {"ttl_seconds": 2}}, "health.ttl_seconds", "not more than interval", ""),
     ("level", {"logging": {"level": "WARN"}}, "logging.level", "not one of", "WARNING"),
     ("rotation", {"logging": {"rotation": "dayly"}}, "logging.rotation", "not one of", "daily"),
