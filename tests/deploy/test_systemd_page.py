@@ -237,6 +237,8 @@ def test_what_was_backed_up_is_there_after_a_restore(machine: Machine, page: Pag
     kept = signals(machine)
     for line in (stop, pack, start):
         type_(machine, line)
+    mode = machine.run(f"stat -c '%a %U' /home/{PERSON}/src/btc-scanner-backup.tar.gz")
+    assert mode == "600 root"  # it holds secrets
     until("status says healthy", lambda: healthy(machine))
     for line in restore:
         type_(machine, line)

@@ -220,11 +220,12 @@ def signal_ids(clone: Clone) -> set[str]:
 
 
 def test_what_was_backed_up_by_hand_is_there_after_a_restore(running: Clone) -> None:
-    pack, unpack = mentions("README.md", "tar")
+    [pack], [unpack] = mentions("README.md", "(umask"), mentions("README.md", "tar")
     kept = signal_ids(running)
     assert kept
     running.stop()
     running.follow(pack)
+    assert (running.folder / "backup.tgz").stat().st_mode & 0o777 == 0o600  # it holds secrets
     shutil.rmtree(running.folder / "run")
     (running.folder / "config.json").unlink()
     running.follow(unpack)
