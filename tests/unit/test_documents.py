@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from cli.__main__ import build_parser
+from cli.arguments import build_parser
 from tests.documented import DOCUMENTS, ROOT, Command, blocks, commands, is_command, lines, mentions
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
