@@ -22,7 +22,7 @@ from redis.exceptions import NoScriptError, RedisError
 from shared import redis_damage
 from shared.progress import turned
 from shared.redis_address import names_several, read_address
-from shared.redis_client import COMMAND_TIMEOUT_S, LoneClient
+from shared.redis_client import COMMAND_TIMEOUT_S, LoneClient, lost_connections
 from shared.redis_cluster import ClusterClient
 from shared.redis_remedies import TooOld, remedy, said, shown_url
 from shared.redis_sentinel import PatientSentinel, sentinel_client
@@ -158,8 +158,9 @@ class RedisAccess:
             while True:
                 turned()
                 try:
-                    async with asyncio.timeout(timeout):
-                        answer = await operation()
+                    with lost_connections():
+                        async with asyncio.timeout(timeout):
+                            answer = await operation()
                 except (RedisError, OSError) as error:
                     trouble = remedy(error, self._url)
                     if trouble is None:

@@ -10,11 +10,14 @@ kind of value" names none, and a person who is to delete it must know which. red
 the command only in pipelines.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import Connection
+from redis.exceptions import ConnectionError as ConnectionFailed
 from redis.exceptions import RedisError, ResponseError
 
 COMMAND_TIMEOUT_S = 5.0
@@ -79,6 +82,25 @@ async def _is_fit(connection: Connection) -> bool:
         return connection.is_connected and not await connection.can_read()
     except (RedisError, OSError):
         return False
+
+
+@contextmanager
+def lost_connections() -> Iterator[None]:
+    """Let a connection that was reset before a write be told as one.
+
+    From Python 3.12 on, asyncio stumbles over its own lost transport there (``writelines``), by an
+    AttributeError that neither redis-py nor anybody else takes for an outage. redis-py has closed
+    the connection by then.
+
+    Raises:
+        redis.exceptions.ConnectionError: In place of that.
+    """
+    try:
+        yield
+    except AttributeError as error:
+        if error.obj is not None or error.name != "_add_writer":
+            raise
+        raise ConnectionFailed("Connection reset by server.") from error
 
 
 def _packed(args: tuple[Any, ...]) -> bytes:

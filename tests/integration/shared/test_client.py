@@ -40,6 +40,24 @@ async def test_a_connection_that_the_server_has_closed_is_not_used_again(
     assert await _connections(each_redis) == 1
 
 
+@pytest.mark.parametrize("pipelined", [False, True])
+async def test_a_connection_that_was_reset_meanwhile_is_an_outage_like_any_other(
+    access: RedisAccess, pipelined: bool
+) -> None:
+    async def write() -> object:
+        if not pipelined:
+            return await access.client.set("after", 2)
+        async with access.client.pipeline() as pipe:
+            return await pipe.set("after", 2).execute()
+
+    await access.patiently(write)
+    pool = access.client.connection_pool
+    for each in (*pool._available_connections, *pool._in_use_connections):
+        each._writer.transport._fatal_error(ConnectionResetError(104, "reset by peer"))
+    await asyncio.sleep(0)  # asyncio tells the reader at its next turn
+    assert await access.patiently(write)
+
+
 async def test_the_answer_to_a_cancelled_command_is_nobody_elses(
     access: RedisAccess, each_redis: Redis
 ) -> None:
