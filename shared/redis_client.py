@@ -36,7 +36,8 @@ class Client(Redis):
         try:
             connection = await self._take()
             try:
-                await connection.send_packed_command(_packed(args))
+                with lost_connections():
+                    await connection.send_packed_command(_packed(args))
                 return await self.parse_response(connection, args[0], **options)
             finally:
                 await self._put_back(connection)

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from shared.redis_access import RedisAccess
 
@@ -56,6 +58,16 @@ async def test_a_connection_that_was_reset_meanwhile_is_an_outage_like_any_other
         each._writer.transport._fatal_error(ConnectionResetError(104, "reset by peer"))
     await asyncio.sleep(0)  # asyncio tells the reader at its next turn
     assert await access.patiently(write)
+
+
+async def test_who_does_not_wait_is_told_of_a_reset_connection(access: RedisAccess) -> None:
+    await access.client.set("before", 1)
+    for each in access.client.connection_pool._in_use_connections:
+        each._writer.transport._fatal_error(ConnectionResetError(104, "reset by peer"))
+    await asyncio.sleep(0)
+    with suppress(RedisError):  # an earlier Python's may notice in time, and connect again
+        await access.client.set("after", 2)
+    assert await access.client.set("after", 2)
 
 
 async def test_the_answer_to_a_cancelled_command_is_nobody_elses(
