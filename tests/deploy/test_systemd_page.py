@@ -208,7 +208,7 @@ def test_a_redis_elsewhere_is_used_and_left_again(machine: Machine, page: Page) 
         "systemd-run -q --unit elsewhere /opt/btc-scanner/redis-server --port 6390"
         " --bind 127.0.0.1 --requirepass of-elsewhere --save '' --dir /tmp"
     )
-    machine.run("cp /etc/btc-scanner/env /root/env")
+    machine.run("cp /etc/btc-scanner/env /var/tmp/env.kept")
     machine.run("echo REDIS_PASSWORD=of-elsewhere >>/etc/btc-scanner/env")
     edit(machine, "tree['redis'] = {'url': 'redis://127.0.0.1:6390/0'}")
     type_(machine, "sudoedit /etc/btc-scanner/config.json")
@@ -224,7 +224,7 @@ def test_a_redis_elsewhere_is_used_and_left_again(machine: Machine, page: Page) 
     type_(machine, "sudoedit /etc/btc-scanner/config.json")
     machine.run(
         "systemctl unmask btc-scanner-redis; systemctl stop elsewhere;"
-        " mv /root/env /etc/btc-scanner/env;"
+        " mv /var/tmp/env.kept /etc/btc-scanner/env;"
         " systemctl revert btc-scanner-indicators btc-scanner-detector;"
         " systemctl restart btc-scanner"
     )
