@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.lab import ROOT, clone, docker, origin
+from tests.deploy.lab import clone, docker, origin
 from tests.deploy.machines import Machine, booted
 from tests.deploy.stacks import Stack, running_stack, succeeds
 
@@ -45,7 +45,7 @@ def image(engine: None) -> str:
 def machine_with_network(image: str) -> Iterator[Machine]:
     """A fresh machine with the source in /src and the Python packages in /wheels."""
     with booted(image, f"btc-scanner-test-{os.getpid()}") as fresh:
-        fresh.copy_tree(ROOT, "/src")
+        fresh.copy_tree("/src")
         if wheels := os.environ.get(WHEELS_VARIABLE):
             docker("cp", f"{wheels}/.", f"{fresh.name}:/wheels")
         else:

@@ -50,19 +50,22 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
 
 
-def origin(folder: Path) -> Path:
-    """A repository of what git would have of this working tree, in one commit."""
+def tree_names() -> list[str]:
+    """What git would have of this working tree, without what tests and tools leave."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"],
         stdout=subprocess.PIPE,
         check=True,
     ).stdout
-    folder.mkdir()
-    for name in filter(None, listed.decode().split("\0")):
-        if (ROOT / name).exists():
-            target = folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, target)
+    return [name for name in listed.decode().split("\0") if name and (ROOT / name).exists()]
+
+
+def origin(folder: Path) -> Path:
+    """A repository of this working tree, in one commit."""
+    for name in tree_names():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
     git(folder, "init", "-q", "-b", "main")
     git(folder, "add", "-A")
     git(folder, "commit", "-qm", "the version of today")

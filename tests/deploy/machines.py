@@ -5,10 +5,9 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from tests.deploy.lab import docker
+from tests.deploy.lab import ROOT, docker, tree_names
 
 # What the boot of systemd in a container needs: writable control groups, and room to mount.
 _BOOT = (
@@ -52,17 +51,11 @@ class Machine:
         """Run a command that stays."""
         docker("exec", "-d", self.name, "bash", "-c", command)
 
-    def copy_tree(self, source: Path, target: str) -> None:
-        """Copy what git would, without what tests and tools leave."""
-        listed = subprocess.run(
-            ["git", "-C", str(source), "ls-files", "-z", "-co", "--exclude-standard"],
-            stdout=subprocess.PIPE,
-            check=True,
-        ).stdout
-        names = b"\0".join(n for n in listed.split(b"\0") if n and (source / n.decode()).exists())
+    def copy_tree(self, target: str) -> None:
+        """Copy this working tree."""
         packed = subprocess.run(
-            ["tar", "-C", str(source), "--null", "-T", "-", "-cf", "-"],
-            input=names,
+            ["tar", "-C", str(ROOT), "--null", "-T", "-", "-cf", "-"],
+            input="\0".join(tree_names()).encode(),
             stdout=subprocess.PIPE,
             check=True,
         ).stdout

@@ -32,6 +32,8 @@ ELSEWHERE = {
     "make chaos": "test_chaos.py, as `replay --chaos`",
     "make soak": "test_soak.py, shortened by ARGS",
 }
+# The launcher takes the environment of this run, and builds none.
+WITH_OUR_PACKAGES = {**os.environ, "BTC_SCANNER_VENV": sys.prefix}
 # Enough to see that it works; the rest is a matter of time.
 SHORTENED = {
     "make bench": 'make bench ARGS="--seconds 2 --days 1"',
@@ -53,7 +55,7 @@ class Clone:
         return subprocess.run(
             ["bash", "-O", "expand_aliases", "-c", text],
             cwd=self.folder, check=False, capture_output=True, text=True, timeout=120,
-            env={**os.environ, "BTC_SCANNER_VENV": str(Path(sys.prefix))},
+            env=WITH_OUR_PACKAGES,
         )  # fmt: skip
 
     def follow(self, command: Command) -> str:
@@ -68,7 +70,7 @@ class Clone:
         self.scanner = subprocess.Popen(
             ["bash", "-c", f"exec {up}"], cwd=self.folder, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "BTC_SCANNER_VENV": str(Path(sys.prefix))},
+            env=WITH_OUR_PACKAGES,
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -238,7 +240,7 @@ def test_what_was_backed_up_by_hand_is_there_after_a_restore(running: Clone) -> 
 def test_the_tools_of_developers_run(command: str) -> None:
     done = subprocess.run(
         ["bash", "-c", SHORTENED[command]], cwd=ROOT, check=False, capture_output=True, text=True,
-        timeout=200, env={**os.environ, "BTC_SCANNER_VENV": str(Path(sys.prefix))},
+        timeout=200, env=WITH_OUR_PACKAGES,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
