@@ -13,6 +13,7 @@ from shared import config_errors as errors
 from shared.config_errors import Fault
 from shared.config_keys import KEYS, PREFIX, SECRET_NAMES, SECTIONS, VARIABLES, decode, shape_of
 from shared.config_text import read_text
+from shared.file_access import is_readable_file
 from shared.own_redis import own_login
 from shared.settings import Clash, Section, Settings, clashes
 
@@ -170,5 +171,5 @@ def _missing_files(settings: Settings) -> Iterator[Clash]:
     if settings.smtp:
         named["smtp.ca_file"] = settings.smtp.ca_file
     for key, path in named.items():
-        if path and not (path.is_file() and os.access(path, os.R_OK)):
+        if path and not is_readable_file(path):
             yield Clash((key,), "is not a file that can be read", "correct its path")

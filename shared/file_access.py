@@ -21,3 +21,14 @@ def is_open_to_others(path: Path) -> bool:
         return all(folder.stat().st_mode & stat.S_IXOTH for folder in real.parents)
     except OSError:
         return False
+
+
+def is_readable_file(path: Path) -> bool:
+    """Whether it is a file that this process can read.
+
+    A name that no file can have, and a folder on the way that does not let us in, say no.
+    """
+    try:
+        return path.is_file() and os.access(path, os.R_OK)
+    except (OSError, ValueError):
+        return False

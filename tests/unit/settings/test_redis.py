@@ -149,6 +149,20 @@ REFUSED: list[Row] = [
         "not a file",
         "",
     ),
+    (
+        "redis ca with a name that is too long",
+        {"redis": {"url": "rediss://h", "ca_file": 5000 * "x"}},
+        "redis.ca_file",
+        "not a file",
+        "",
+    ),
+    (
+        "redis ca with a name that no file can have",
+        {"redis": {"url": "rediss://h", "ca_file": "a\0b"}},
+        "redis.ca_file",
+        "not a file",
+        "",
+    ),
     ("redis socket", {"redis": {"url": "unix://run"}}, "redis.url", "absolute path", ""),
     (
         "lead",
