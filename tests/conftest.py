@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis
 
 from cli.embedded_redis import redis_server
@@ -14,6 +15,12 @@ from cli.embedded_redis import redis_server
 ROOT = Path(__file__).parents[1]
 # Real market data is not part of the project: its publishers' licences differ.
 DATA = ROOT.parent / "shared" / "data"
+
+# What lands must not depend on luck, nor on how busy the machine is. To look for what nobody has
+# seen yet: make test ARGS="tests/property --hypothesis-profile=search".
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=1000, deadline=None)
+settings.load_profile("same")
 
 # CI sets this, so that an absent apt server cannot silently halve the tests.
 REQUIRED = os.environ.get("SCANNER_REQUIRE_REDIS_SERVER") == "1"

@@ -68,7 +68,7 @@ async def judged(
         await access.close()
 
 
-@effort(deadline=None, max_examples=60)
+@effort(max_examples=60)
 @given(sequence=st.lists(steps, min_size=1, max_size=40), window_ms=windows)
 def test_emission_equals_the_model(
     each_redis_url: str, sequence: list[Step], window_ms: int

@@ -31,8 +31,8 @@ from tests.unit.indicators.history import (
     walk,
 )
 
-calmly = effort(deadline=None, max_examples=40)
-rarely = effort(deadline=None, max_examples=12)
+calmly = effort(max_examples=40)
+rarely = effort(max_examples=12)
 seeds = st.integers(0, 10_000)
 PRICES = ("open", "high", "low", "close", "ema_fast", "ema_slow", "ema_trend", "ema_fast_prev",
           "ema_slow_prev", "atr", "vwap", "trend_ema")  # fmt: skip

@@ -189,7 +189,7 @@ def _stories(draw: st.DrawFn) -> tuple[set[int], int, list[int], list[int]]:
     return exist, history, frames, moods
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(_stories())
 def test_any_frames_and_rest_give_the_contiguous_sequence(
     redis_url: str, story: tuple[set[int], int, list[int], list[int]]

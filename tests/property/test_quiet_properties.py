@@ -43,7 +43,7 @@ def wall_minute(at_ms: int, zone: ZoneInfo) -> int:
     return wall.hour * 60 + wall.minute
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of(near_a_change(), st.tuples(st.sampled_from(ZONES), times)), spans)
 def test_it_is_quiet_exactly_while_the_clock_on_the_wall_says_so(
     where: tuple[str, int], chosen: list[tuple[int, int]]

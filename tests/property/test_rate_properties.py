@@ -125,7 +125,7 @@ async def _run(url: str, sequence: list[Step], most: int, per_chat: int) -> None
             await access.close()
 
 
-@effort(deadline=None, max_examples=40)
+@effort(max_examples=40)
 @given(st.lists(steps, min_size=1, max_size=40), st.integers(1, 6), st.integers(1, 3))
 def test_no_window_ever_holds_more_than_its_count_and_nobody_waits_in_vain(
     each_redis_url: str, sequence: list[Step], most: int, per_chat: int

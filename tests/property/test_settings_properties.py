@@ -26,7 +26,7 @@ def _no_docker_secrets() -> Iterator[None]:
         yield
 
 
-calmly = effort(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+calmly = effort(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def load(values: object, environ: dict[str, str] | None = None) -> Settings:
