@@ -266,7 +266,7 @@ def test_valkey_on_the_path_serves_too(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 LOADING = """\
-import socket, sys
+import signal, socket, sys
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(sys.argv[sys.argv.index("--unixsocket") + 1])
 listener.listen()
@@ -275,6 +275,7 @@ for answer in [b"-LOADING Redis is loading\\r\\n"] * 20 + [b"+PONG\\r\\n"]:
     peer.recv(64)
     peer.sendall(answer)
     peer.close()
+signal.pause()
 """
 
 

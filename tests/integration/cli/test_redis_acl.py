@@ -111,7 +111,7 @@ async def test_what_users_wrote_in_transactions_outlives_a_restart(
     (tmp_path / "users.acl").write_text(acl_file(kept, hashed=True))
     command = [str(find_server(kind).path), "--port", str(port), "--dir", str(tmp_path),
                "--save", "", "--aclfile", str(tmp_path / "users.acl"),
-               "--appendonly", "yes"]  # fmt: skip
+               "--appendonly", "yes", "--appendfsync", "always"]  # fmt: skip
     with Redis(port=port, username="ingest", password=kept["ingest"], protocol=2) as ingest:
 
         def answers() -> bool:

@@ -254,7 +254,7 @@ class Rig:
     ) -> None:
         first, second = self.peer.recipients
         if row.after_seconds is not None:
-            await self._end_pause(row.after_seconds)
+            await self._end_pause(row.after_seconds, signal, seconds)
         if row.then == "refused":
             await self.until_settled(entry_id, seconds)
             _, later = await self.emit()
@@ -272,12 +272,18 @@ class Rig:
             await self.until(self._recovered, "the channel to be told recovered")
             assert await self.told("broken") == broken_before + 1
 
-    async def _end_pause(self, seconds: float) -> None:
+    async def _end_pause(self, pause_s: float, signal: Signal, seconds: float) -> None:
         """See that the channel pauses for so long, and let that be over."""
         gate = keys.gate(self.peer.channel)
         await self.until(lambda: self.bench.redis.exists(gate), "the channel to pause")
-        assert (seconds - STEP_S / 2) * 1000 < await self.bench.redis.pttl(gate) <= seconds * 1000
-        await self.bench.redis.delete(gate)
+        assert (pause_s - STEP_S / 2) * 1000 < await self.bench.redis.pttl(gate) <= pause_s * 1000
+
+        async def sent() -> bool:
+            # Again and again: each recipient was told to wait, one a little after the other.
+            await self.bench.redis.delete(gate)
+            return self._all_have(signal)
+
+        await self.until(sent, "everybody to have it after the pause", seconds)
 
     async def _recovered(self) -> bool:
         return not await self.trouble() and await self.told("recovered") == await self.told(
@@ -285,11 +291,10 @@ class Rig:
         )
 
     async def until_all_have(self, signal: Signal, seconds: float = STEP_S) -> None:
-        await self.until(
-            lambda: all(any(told) for told in self.peer.copies(signal).values()),
-            "everybody to have it",
-            seconds,
-        )
+        await self.until(lambda: self._all_have(signal), "everybody to have it", seconds)
+
+    def _all_have(self, signal: Signal) -> bool:
+        return all(any(told) for told in self.peer.copies(signal).values())
 
     async def until_settled(self, entry_id: bytes, seconds: float = STEP_S) -> None:
         async def settled() -> bool:
