@@ -263,10 +263,8 @@ def _lines(listed: Listed, tick: str) -> Iterator[str]:
         f" entry {signal.price(signal.entry)},"
         f" stop {signal.price(signal.stop_loss)}, target {signal.price(signal.take_profit)},"
     )
-    words = [f"R:R 1:{signal.risk_reward:.2f}", f"{signal.confidence}/{len(FACTORS)} factors"]
-    lacking = [name.replace("_", " ") for name in FACTORS if name not in signal.factors]
-    if lacking:
-        words.append(f"without {', '.join(lacking)}")
+    met = f"{signal.confidence}/{len(FACTORS)} factors{signal.lacking}"
+    words = [f"R:R 1:{signal.risk_reward:.2f}", met]
     if signal.quality.candles and not signal.quality.complete:
         words.append(signal.quality.text)
     sent = [told(each, tick) for each in listed.deliveries]

@@ -90,6 +90,12 @@ class Signal:
         identity = f"{self.market.symbol}:{self.timeframe}:{self.side}:{self.close_time_ms}"
         return f"TEST:{identity}" if self.test else identity
 
+    @property
+    def lacking(self) -> str:
+        """What is missing, to be added: ``", without volume"``; empty when all factors are met."""
+        names = [name.replace("_", " ") for name in FACTORS if name not in self.factors]
+        return f", without {', '.join(names)}" if names else ""
+
     def age_ms(self, now_ms: int) -> int:
         """Since the close boundary; by our clock only from when the candle was received.
 

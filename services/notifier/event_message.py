@@ -10,18 +10,20 @@ from shared.times import utc
 _TROUBLE, _OVER = "🟠", "🔵"
 _ACCENTS = {_TROUBLE: "#ea580c", _OVER: "#2563eb"}
 
+# Of these the name says more than the kind: ``service:detector``.
+_NAMED = {"service", "channel", "error"}
 # Where the state alone would say something else.
 _SAID = {"lost": "LOST DATA"}
 
 
 def subject(event: Event, base: str) -> str:
-    """The subject of the email: ``[BTC SCALP] Feed BLIND``, ``[BTC SCALP] Detector DOWN``."""
+    """The subject of the email: ``[BTC SCALP] Feed BLIND``, ``[BTC SCALP] Telegram BROKEN``."""
     kind, _, name = event.subject.partition(":")
-    if kind == "error":
-        return f"[{base} SCALP] {name[:1].upper()}{name[1:]} ERROR"
-    what = name if kind == "service" else kind
-    state = _SAID.get(event.state, event.state.upper())
-    return f"[{base} SCALP] {what[:1].upper()}{what[1:]} {state}"
+    if (kind, event.state) == ("channel", "dead"):
+        return f"[{base} SCALP] Alert NOT DELIVERED by {name}"
+    what = name if kind in _NAMED else kind
+    state = "ERROR" if kind == "error" else _SAID.get(event.state, event.state.upper())
+    return f"[{base} SCALP] {_capital(what)} {state}"
 
 
 def letter(event: Event) -> Letter:
@@ -66,6 +68,9 @@ def _light(event: Event) -> str:
 
 
 def _words(name: str) -> str:
-    """``by_rest`` as ``By rest``."""
-    words = name.replace("_", " ")
-    return f"{words[:1].upper()}{words[1:]}"
+    """``by_rest`` as ``By rest``, ``clock_skew_ms`` as ``Clock skew (ms)``."""
+    return _capital(name.removesuffix("_ms").replace("_", " ")) + " (ms)" * name.endswith("_ms")
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]

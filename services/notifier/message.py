@@ -89,7 +89,7 @@ def letter(signal: Signal, periods: Periods, late_ms: float | None = None) -> Le
                 (
                     (f"ATR({periods.atr})", _money(signal, signal.atr)),
                     ("Market Bias", f"{signal.bias}"),
-                    ("Confidence", f"{signal.confidence}/{len(FACTORS)} factors"),
+                    ("Confidence", _confidence(signal, "factors")),
                     *([] if signal.quality.complete else [("Data", signal.quality.text)]),
                 ),
                 "Market Context",
@@ -131,7 +131,7 @@ def telegram_message(signal: Signal, periods: Periods, late_ms: float | None = N
             f"R:R: 1:{signal.risk_reward:.2f}",
             "",
             f"Market: {signal.bias} | TF: {signal.timeframe}",
-            f"ATR: {_money(signal, signal.atr)} | Confidence: {signal.confidence}/{len(FACTORS)}",
+            f"ATR: {_money(signal, signal.atr)} | Confidence: {_confidence(signal)}",
             "",
             bold("Indicators:"),
             f"EMA{periods.ema_fast}: {fast} | EMA{periods.ema_slow}: {slow}",
@@ -147,6 +147,10 @@ def telegram_message(signal: Signal, periods: Periods, late_ms: float | None = N
 def telegram_text(signal: Signal, periods: Periods) -> str:
     """What a reader sees of the Telegram message, in time."""
     return telegram_message(signal, periods).plain
+
+
+def _confidence(signal: Signal, unit: str = "") -> str:
+    return f"{signal.confidence}/{len(FACTORS)} {unit}".rstrip() + signal.lacking
 
 
 def _money(signal: Signal, value: float) -> str:

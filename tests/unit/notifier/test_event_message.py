@@ -56,10 +56,19 @@ def test_what_has_no_beginning_names_one_time() -> None:
         ("service:detector", "down", "[BTC SCALP] Detector DOWN"),
         ("clock", "skewed", "[BTC SCALP] Clock SKEWED"),
         ("redis", "lost", "[BTC SCALP] Redis LOST DATA"),
+        ("channel:telegram", "broken", "[BTC SCALP] Telegram BROKEN"),
+        ("channel:email", "recovered", "[BTC SCALP] Email RECOVERED"),
+        ("channel:email", "dead", "[BTC SCALP] Alert NOT DELIVERED by email"),
+        ("error:ingest", "logged", "[BTC SCALP] Ingest ERROR"),
     ],
 )
 def test_the_subject_says_what_and_how(about: str, state: str, shown: str) -> None:
     assert subject(event(about, state), "BTC") == shown
+
+
+def test_a_detail_says_its_unit() -> None:
+    skewed = event("clock", "skewed", details={"clock_skew_ms": "23807"})
+    assert "\nClock skew (ms): 23807" in email_text(skewed)
 
 
 def test_its_lights_are_not_those_of_signals() -> None:

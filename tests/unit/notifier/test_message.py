@@ -89,6 +89,15 @@ def test_a_short_signal_is_red_and_its_percents_swap_signs() -> None:
     assert line(telegram, "Market: ") == "BEARISH | TF: 5m"
 
 
+def test_what_a_signal_does_without_is_said() -> None:
+    met = ("trend", "bias", "momentum")
+    signal = example_signal(confidence=3, factors=met, bias=Bias.NEUTRAL)
+    email, telegram = email_text(signal, PERIODS), telegram_text(signal, PERIODS)
+    lacking = "without volume, higher timeframe"
+    assert line(email, "- Confidence: ") == f"3/5 factors, {lacking}"
+    assert line(telegram, "ATR: ") == f"$232.50 | Confidence: 3/5, {lacking}"
+
+
 def test_the_configured_periods_are_shown() -> None:
     signal = example_signal()
     periods = Periods(ema_fast=5, ema_slow=13, ema_trend=200, atr=7, rsi=2)
