@@ -17,28 +17,15 @@ from aiohttp import web
 
 from sim.bot_faults import BOT_FAULTS, PASSING_BOT_FAULTS, BotFault
 from sim.bot_faults import failure as _failure
-from sim.entities import Unparsable, parsed
+from sim.bot_objects import chat, full_chat, me, sender
+from sim.bot_requests import Refused, parameters_of, text_of
 from sim.fault_plan import FaultPlan, Incident
 from sim.resets import reset
-from sim.rest import respond
 from sim.script import Answer, Script
-
-MAX_TEXT = 4096
-MAX_RAW_BYTES = 32_768
-PARSE_MODES = ("html", "markdown", "markdownv2")
+from sim.web_answers import respond
 
 _STILL_THERE_S = 0.05
 _BACKLOG = 1000
-
-
-class Refused(Exception):
-    """A request the API answers with an error."""
-
-    def __init__(self, code: int, description: str, **parameters: int) -> None:
-        super().__init__(description)
-        self.code = code
-        self.description = description
-        self.more = {"parameters": parameters} if parameters else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +179,7 @@ class BotApi:
         method = request.match_info["method"].lower()
         try:
             self._admit(request.match_info["token"])
-            parameters = await _parameters(request)
+            parameters = await parameters_of(request)
             if method == "sendmessage":
                 return await self._send(request, parameters, received_at_ns)
             result = self._look_up(method, parameters)
@@ -218,7 +205,7 @@ class BotApi:
             if fault is not None and not fault.accepts:
                 return await self._fail(request, fault, parameters)
         chat_id = self._chat(parameters)
-        text = _text(parameters)
+        text = text_of(parameters)
         message = Message(
             received_at_ns,
             len(self.messages) + 1,
@@ -238,8 +225,8 @@ class BotApi:
     async def _fail(
         self, request: web.Request, fault: BotFault, parameters: Mapping[str, Any]
     ) -> web.Response:
-        chat, text = str(parameters.get("chat_id", "")), str(parameters.get("text", ""))
-        self.incidents.append(Incident(time.time_ns(), fault.name, (chat,), text, fault.accepts))
+        asked, text = str(parameters.get("chat_id", "")), str(parameters.get("text", ""))
+        self.incidents.append(Incident(time.time_ns(), fault.name, (asked,), text, fault.accepts))
         if fault.does == "silence":
             while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
                 await asyncio.sleep(_STILL_THERE_S)
@@ -256,11 +243,19 @@ class BotApi:
 
     def _look_up(self, method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         if method == "getme":
-            return self._me()
+            return me(self.token)
         if method == "getchat":
-            chat = _chat_shown(self._chat(parameters))
-            return chat | {"accent_color_id": 0, "max_reaction_count": 11} | _GIFTS
+            return full_chat(self._chat(parameters))
         raise Refused(404, "Not Found")
+
+    def _shown(self, message: Message) -> dict[str, Any]:
+        return {
+            "message_id": message.message_id,
+            "from": sender(self.token),
+            "chat": chat(message.chat_id),
+            "date": message.received_at_ns // 10**9,
+            "text": message.text,
+        }
 
     def _chat(self, parameters: Mapping[str, Any]) -> int:
         given = str(parameters.get("chat_id", "")).strip()
@@ -280,81 +275,11 @@ class BotApi:
             raise Refused(400, "Bad Request: chat not found")
         return chat_id
 
-    def _me(self) -> dict[str, Any]:
-        return {
-            "id": int(self.token.partition(":")[0]),
-            "is_bot": True,
-            "first_name": "Scanner",
-            "username": "simulated_scanner_bot",
-            "can_join_groups": True,
-            "can_read_all_group_messages": False,
-            "supports_inline_queries": False,
-        }
-
-    def _shown(self, message: Message) -> dict[str, Any]:
-        return {
-            "message_id": message.message_id,
-            "from": {k: v for k, v in self._me().items() if not k.startswith(("can", "supp"))},
-            "chat": _chat_shown(message.chat_id),
-            "date": message.received_at_ns // 10**9,
-            "text": message.text,
-        }
-
-
-_GIFTS = {
-    "accepted_gift_types": {
-        "unlimited_gifts": True,
-        "limited_gifts": True,
-        "unique_gifts": True,
-        "premium_subscription": True,
-        "gifts_from_channels": True,
-    }
-}
-
 
 def _door(request: web.Request) -> int:
     """The port by which it came; 0 where the connection is gone already."""
     wire = request.transport
     return int(wire.get_extra_info("sockname")[1]) if wire is not None else 0
-
-
-def _chat_shown(chat_id: int) -> dict[str, Any]:
-    if chat_id < 0:
-        return {"id": chat_id, "type": "supergroup", "title": "Traders"}
-    return {"id": chat_id, "type": "private", "first_name": "Trader"}
-
-
-async def _parameters(request: web.Request) -> dict[str, Any]:
-    """From the query and the body in whichever form; the body wins."""
-    given: dict[str, Any] = dict(request.query)
-    if request.content_type == "application/json":
-        try:
-            body = await request.json()
-        except ValueError:
-            raise Refused(400, "Bad Request: can't parse JSON object") from None
-        if not isinstance(body, dict):
-            raise Refused(400, "Bad Request: object expected as JSON body")
-        return given | body
-    return given | dict(await request.post())
-
-
-def _text(parameters: Mapping[str, Any]) -> str:
-    text = str(parameters.get("text") or "")
-    mode = str(parameters.get("parse_mode") or "")
-    if mode and mode.lower() not in PARSE_MODES:
-        raise Refused(400, "Bad Request: unsupported parse_mode")
-    if len(text.encode()) > MAX_RAW_BYTES:
-        raise Refused(400, "Bad Request: text is too long")
-    if mode.lower() == "html":
-        try:
-            text = parsed(text)
-        except Unparsable as error:
-            raise Refused(400, f"Bad Request: can't parse entities: {error}") from None
-    if not text.strip():
-        raise Refused(400, "Bad Request: message text is empty")
-    if len(text.encode("utf-16-le")) // 2 > MAX_TEXT:
-        raise Refused(400, "Bad Request: message is too long")
-    return text
 
 
 def _reply(status: int, body: Mapping[str, Any]) -> web.Response:

@@ -14,12 +14,13 @@ from typing import Literal, Self
 from sim.agenda import Agenda
 from sim.candles import MINUTE_MS, Candles
 from sim.clock import Clock
+from sim.exchange_info import Market
 from sim.faults import Faults, check_fault
 from sim.feed import Feed
 from sim.frames import stream_name
 from sim.lane import Lane
 from sim.listener import Listener
-from sim.rest import Market, Rest
+from sim.rest import Rest
 from sim.schedule import Fault
 from sim.streams import Streams
 from sim.tape import TIMEFRAMES, Tape

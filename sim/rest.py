@@ -16,38 +16,17 @@ from aiohttp import web
 
 from sim.clock import Clock
 from sim.door import Door
+from sim.exchange_info import MARKETS, Market, rate_limit, symbol_info
 from sim.frames import kline_page
 from sim.resets import reset
+from sim.rest_query import Refused, names_of, time_ms, whole_number
 from sim.script import Answer, Script
 from sim.tape import TIMEFRAMES, Kline, Tape
+from sim.web_answers import break_off, respond
 
 DEFAULT_LIMIT = 500
 MAX_LIMIT = 1000
 WEIGHTS = {"exchangeInfo": 20, "klines": 2}
-
-# Other markets that exist, so that a near miss of the symbol has something to be near to.
-MARKETS = (
-    ("BTC", "USDT", "0.01"),
-    ("ETH", "USDT", "0.01"),
-    ("BNB", "USDT", "0.01"),
-    ("SOL", "USDT", "0.01"),
-    ("XRP", "USDT", "0.0001"),
-    ("BTC", "USDC", "0.01"),
-    ("ETH", "USDC", "0.01"),
-    ("BTC", "FDUSD", "0.01"),
-    ("BTC", "EUR", "0.01"),
-    ("ETH", "BTC", "0.00001"),
-)
-
-
-class Refused(Exception):
-    """A request the exchange answers with an error body."""
-
-    def __init__(self, code: int, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +39,6 @@ class HalfBody:
     """
 
     unnoticed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Market:
-    """A traded pair; ``tick`` is the decimal text of the smallest price step."""
-
-    base: str
-    quote: str
-    tick: str = "0.01"
-
-    @property
-    def symbol(self) -> str:
-        """``BTCUSDT``"""
-        return self.base + self.quote
 
 
 class Rest:
@@ -170,7 +135,7 @@ class Rest:
             status, body = error.status, _json({"code": error.code, "msg": error.message})
         half = self.halves.take() if status == 200 else None
         if half is not None and not half.unnoticed:
-            return await _break_off(request, body, headers)
+            return await break_off(request, body, headers)
         return web.Response(
             status=status,
             body=body if half is None else body[: len(body) // 2],
@@ -185,7 +150,7 @@ class Rest:
         if "symbol" in query:
             names = [query["symbol"]]
         elif "symbols" in query:
-            names = _json_list(query["symbols"])
+            names = names_of(query["symbols"])
         if any(name not in self._markets for name in names):
             raise Refused(-1121, "Invalid symbol.")
         return _json(
@@ -194,14 +159,14 @@ class Rest:
                 "serverTime": self._clock.now_ms,
                 "rateLimits": self._limits(),
                 "exchangeFilters": [],
-                "symbols": [_symbol_info(self._markets[name]) for name in names],
+                "symbols": [symbol_info(self._markets[name]) for name in names],
             }
         )
 
     def _limits(self) -> list[dict[str, Any]]:
-        limits = [_limit("RAW_REQUESTS", 5, 300_000)]
+        limits = [rate_limit("RAW_REQUESTS", 5, 300_000)]
         if self._weight.limit:
-            limits.insert(0, _limit("REQUEST_WEIGHT", 1, self._weight.limit))
+            limits.insert(0, rate_limit("REQUEST_WEIGHT", 1, self._weight.limit))
         return limits
 
     def _klines(self, query: Mapping[str, str]) -> bytes:
@@ -215,8 +180,8 @@ class Rest:
             raise Refused(-1121, "Invalid symbol.")
         if query["interval"] not in TIMEFRAMES:
             raise Refused(-1120, "Invalid interval.")
-        start_ms, end_ms = _time(query, "startTime"), _time(query, "endTime")
-        limit = _number(query, "limit")
+        start_ms, end_ms = time_ms(query, "startTime"), time_ms(query, "endTime")
+        limit = whole_number(query, "limit")
         if limit is None:
             limit = DEFAULT_LIMIT
         if limit < 1:
@@ -254,36 +219,6 @@ class Rest:
         return page
 
 
-async def respond(request: web.Request, answer: Answer) -> web.Response:
-    """Give a scripted answer, or cut the connection."""
-    if answer.delay_s:
-        await asyncio.sleep(answer.delay_s)
-    if answer.reset:
-        reset(request.transport)
-    elif answer.drop and request.transport is not None:
-        request.transport.abort()
-    return web.Response(
-        status=answer.status,
-        text=answer.body,
-        headers=dict(answer.headers),
-        content_type=answer.content_type,
-    )
-
-
-async def _break_off(
-    request: web.Request, body: bytes, headers: Mapping[str, str]
-) -> web.StreamResponse:
-    """Promise the whole body, send half of it, and end the connection."""
-    response = web.StreamResponse(headers=headers)
-    response.content_type = "application/json"
-    response.content_length = len(body)
-    await response.prepare(request)
-    await response.write(body[: len(body) // 2])
-    if request.transport is not None:
-        request.transport.close()
-    return response
-
-
 class _Weight:
     """Request weight used in the current wall minute."""
 
@@ -314,71 +249,6 @@ class _Weight:
 
 def _within(at_ms: int, start_ms: int | None, end_ms: int | None) -> bool:
     return (start_ms is None or at_ms >= start_ms) and (end_ms is None or at_ms <= end_ms)
-
-
-def _number(query: Mapping[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= 20):
-        raise Refused(
-            -1100,
-            f"Illegal characters found in parameter '{name}'; legal range is '^[0-9]{{1,20}}$'.",
-        )
-    return int(text)
-
-
-def _time(query: Mapping[str, str], name: str) -> int | None:
-    """A time in ms; microseconds are understood too."""
-    value = _number(query, name)
-    return value // 1000 if value is not None and value >= 10**15 else value
-
-
-def _json_list(text: str) -> list[Any]:
-    try:
-        names = json.loads(text)
-    except json.JSONDecodeError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise Refused(-1100, "Illegal characters found in parameter 'symbols'.")
-    return names
-
-
-def _limit(kind: str, minutes: int, limit: int) -> dict[str, Any]:
-    return {"rateLimitType": kind, "interval": "MINUTE", "intervalNum": minutes, "limit": limit}
-
-
-def _symbol_info(market: Market) -> dict[str, Any]:
-    tick = f"{float(market.tick):.8f}"
-    return {
-        "symbol": market.symbol,
-        "status": "TRADING",
-        "baseAsset": market.base,
-        "baseAssetPrecision": 8,
-        "quoteAsset": market.quote,
-        "quotePrecision": 8,
-        "quoteAssetPrecision": 8,
-        "orderTypes": ["LIMIT", "LIMIT_MAKER", "MARKET"],
-        "icebergAllowed": True,
-        "isSpotTradingAllowed": True,
-        "isMarginTradingAllowed": False,
-        "filters": [
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": tick,
-                "maxPrice": "1000000.00000000",
-                "tickSize": tick,
-            },
-            {
-                "filterType": "LOT_SIZE",
-                "minQty": "0.00001000",
-                "maxQty": "9000.00000000",
-                "stepSize": "0.00001000",
-            },
-        ],
-        "permissions": [],
-        "permissionSets": [["SPOT"]],
-    }
 
 
 def _json(body: Any) -> bytes:
