@@ -147,7 +147,14 @@ async def test_every_kind_may_happen_and_the_market_still_ends(speed: Any) -> No
         exchange.behave()
         for window in windows:
             candles = without(candles, *window)
-        last = await klines(exchange, limit=1000)
+
+        async def page() -> list[list[Any]]:
+            try:
+                return await klines(exchange, limit=1000)
+            except aiohttp.ClientConnectorError:
+                return []  # the port is still being opened
+
+        last = await wait_until(page, "REST to answer again")
     assert [row[0] for row in last] == candles.open_time_ms[-1000:].tolist()
     kinds = {fault.name for fault in schedule}
     assert {name: exchange.caused[name] for name in kinds} == {
