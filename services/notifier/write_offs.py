@@ -1,7 +1,7 @@
 """Deliveries that are given up: a dead letter, a line in the log, an event for people."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from services.notifier.channels import Channel, Recipient
 from services.notifier.dead_letter import DeadLetter
@@ -45,17 +45,18 @@ class WriteOffs:
         hold: Hold,
         fields: Fields,
         alert: Alert,
-        missing: Sequence[Recipient],
+        missing: Mapping[Recipient, str | None],
         *,
-        last: str | None,
+        attempts: int,
     ) -> None:
-        """Write off an alert that is too old; ``last`` is why the last attempt failed."""
-        why = f"older than {self._terms.give_up_ms / 3_600_000:g} h"
-        if last:
-            why = f"{why}; the last attempt: {last}"
-        made = hold.attempt - 1  # the one it was taken for is not made
-        for recipient in missing:
-            await self.bury(hold, fields, alert, recipient, why, attempts=made)
+        """Write off an alert that is too old, after so many attempts.
+
+        ``missing`` has why the last one failed, of each recipient.
+        """
+        old = f"older than {self._terms.give_up_ms / 3_600_000:g} h"
+        for recipient, last in missing.items():
+            why = f"{old}; the last attempt: {last}" if last else old
+            await self.bury(hold, fields, alert, recipient, why, attempts=attempts)
 
     async def bury(
         self,
