@@ -142,8 +142,7 @@ class Courier:
     async def _read(self, hold: Hold, fields: Fields) -> Alert | None:
         """The alert of an entry; one that has none is acknowledged."""
         if not fields:
-            log.warning("%s: entry %s was trimmed before it was delivered",
-                        self._channel.name, hold.entry_id.decode())  # fmt: skip
+            await self._write_offs.trimmed(hold.entry_id)
         else:
             try:
                 return self._source.read(hold.entry_id, fields)

@@ -111,7 +111,9 @@ class Inbox:
         ]
 
     async def claim(self, entry: Pending) -> Entry | None:
-        """Take a pending entry as it was seen; None if somebody took it since, or it is gone.
+        """Take a pending entry as it was seen; None if somebody took it since.
+
+        One that the stream does not keep any more has no fields.
 
         The idle time that was seen must not have shrunk: of several who want it, one gets it.
         What a person revived keeps the name by which this is known.
@@ -127,7 +129,14 @@ class Inbox:
             )
         )
         claimed = cast("list[tuple[bytes, dict[bytes, bytes] | None]]", reply)
-        return next(((entry_id, fields or {}) for entry_id, fields in claimed), None)
+        if claimed:
+            return claimed[0][0], claimed[0][1] or {}
+        # Servers say nothing of an entry that is gone, and forget by themselves that it is pending.
+        return None if await self._is_kept(entry.entry_id) else (entry.entry_id, {})
+
+    async def _is_kept(self, entry_id: bytes) -> bool:
+        client, stream = self._access.client, self._source.stream
+        return bool(await self._access.patiently(lambda: client.xrange(stream, entry_id, entry_id)))
 
     async def put_back(self, entry_id: bytes, attempts: int, *, revived: bool = False) -> None:
         """Leave an entry that is ours for later; its waiting begins now.

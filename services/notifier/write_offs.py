@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # Whoever edits one entry edits more; the log has them all.
 _MALFORMED_QUIET_S = 300.0
+# Where one is trimmed, many are.
+_TRIMMED_QUIET_S = 300.0
 # Of dead letters, people hear of the first and find the others in the stream.
 _DEAD_QUIET_S = 300.0
 
@@ -93,6 +95,17 @@ class WriteOffs:
             f"{letter.sentence}; see ./btc-scanner dead list {name}",
             quiet_s=_DEAD_QUIET_S,
         )
+
+    async def trimmed(self, entry_id: bytes) -> None:
+        """Tell of an entry that the stream does not keep any more: nobody knows what it said."""
+        noun, kind = self._source.noun, self._source.stream.partition(":")[0]
+        lost = (
+            f"{self._channel.name} had not delivered the {noun} {entry_id.decode()} to everybody,"
+            f" and its stream does not keep it any more: whoever misses it does not get it;"
+            f" streams.{kind}_maxlen is how many are kept"
+        )
+        log.error("%s", lost)
+        await self._events.once(kind, "trimmed", lost, quiet_s=_TRIMMED_QUIET_S)
 
     async def malformed(self, error: Malformed) -> None:
         """Tell of an entry that is no alert."""
