@@ -17,7 +17,7 @@ import shared
 from cli import CHANNELS
 from services.notifier.channels import recipient
 from services.notifier.dead_letter import PREFIX
-from services.notifier.decisions import REVIVED
+from services.notifier.decisions import REVIVED, REVIVED_IDLE_MS
 from shared import keys
 from shared.entry_id import order, readable
 from shared.log import Line
@@ -26,8 +26,6 @@ from shared.settings import Settings
 
 _REVIVE = Path(shared.__file__).parent / "scripts" / "revive.lua"
 _SOURCES = (keys.SIGNALS, keys.EVENTS)
-# Longer than any notifier leaves an entry to its consumer.
-_IDLE_MS = 86_400_000
 _NAME = re.compile(rf"({'|'.join(CHANNELS)}):([0-9]{{1,19}}-[0-9]{{1,19}})")
 
 
@@ -176,7 +174,7 @@ class Letterbox:
             first.channel,
             REVIVED,
             first.entry,
-            _IDLE_MS,
+            REVIVED_IDLE_MS,
             round(notifier.give_up_after_hours * 3_600_000),
             round(notifier.ledger_ttl_hours * 3_600_000),
             *(letter.entry_id for letter in letters),

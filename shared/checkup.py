@@ -133,7 +133,7 @@ async def _channel(client: Redis, name: str, longest_ms: int) -> Delivering:
         return Delivering(name, begun=False)
     [held] = await client.mget([keys.gate(name)])
     pending = min(_COUNTED, group["pending"])
-    forsaken = await client.xpending_range(
+    rows: list[dict[str, Any]] = await client.xpending_range(
         keys.SIGNALS, name, min="-", max="+", count=_COUNTED, idle=longest_ms
     )
     after = cast("bytes", group["last-delivered-id"]).decode()
@@ -144,7 +144,8 @@ async def _channel(client: Redis, name: str, longest_ms: int) -> Delivering:
         begun=True,
         held=held.decode(errors="replace") if isinstance(held, bytes) else "",
         pending=pending,
-        forsaken=len(forsaken),
+        # What a person wants tried again has waited for longer when it comes.
+        forsaken=sum(row["consumer"] != keys.REVIVED.encode() for row in rows),
         unread_ms=None if told_ms is None else max(0, round(time.time() * 1000) - told_ms),
     )
 

@@ -8,6 +8,9 @@ import re
 
 SIGNALS = "signals"
 EVENTS = "events:{signals}"
+REVIVED = "replay"
+"""Not a key: the consumer, of nobody, that has what a person wants delivered once more."""
+
 TROUBLES = "troubles:{signals}"
 """Hash: what is wrong now (subject → state and since when), so that each edge is told once."""
 

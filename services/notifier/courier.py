@@ -7,7 +7,7 @@ as a dead letter, or it stays pending for a later attempt.
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import Enum
 
 from services.notifier.channels import (
@@ -27,6 +27,7 @@ from services.notifier.limited import Limited
 from services.notifier.limiter import Limiter
 from services.notifier.mute import Mute
 from services.notifier.outage import Outage
+from services.notifier.results import Later, NotOurs, Result, then, unexpected, was_tried
 from services.notifier.sources import Alert, Source
 from services.notifier.write_offs import WriteOffs
 from shared.candle import Fields
@@ -57,13 +58,6 @@ class Outcome(Enum):
     FAILED = "tried, and to be tried again"
     WAITS = "not tried yet"
     CLOSED = "not tried, since the channel cannot be used now"
-
-
-@dataclass(frozen=True, slots=True)
-class _Later:
-    """A recipient who was not tried: the rate limit wants some time to pass."""
-
-    seconds: float
 
 
 class Courier:
@@ -110,11 +104,16 @@ class Courier:
             return Outcome.DONE
         missing = await self._inbox.missing(alert, self._channel.recipients)
         judged = verdict(alert, len(missing), now_ms=now_ms(), terms=self._terms)
-        if hold.revived and judged in _TOO_OLD:
+        only_once = hold.revived and judged in _TOO_OLD
+        if only_once:
             judged = Verdict.SEND
         if judged is Verdict.EXPIRED:
             await self._write_offs.give_up(
-                hold, fields, alert, missing, last=self._reasons.get(hold.entry_id)
+                hold,
+                fields,
+                alert,
+                dict.fromkeys(missing, self._reasons.get(hold.entry_id)),
+                attempts=hold.attempt - 1,  # the one it was taken for is not made
             )
             self._forget(hold.entry_id)
             return Outcome.DONE
@@ -124,7 +123,7 @@ class Courier:
             return await self._put_back(hold, Outcome.WAITS)
         if not hold.revived and await self._mute.holds_back(alert):
             return await self._end(hold, alert, Verdict.MUTED)
-        return await self._serve(hold, fields, alert, missing)
+        return await self._serve(hold, fields, alert, missing, only_once=only_once)
 
     async def _end(self, hold: Hold, alert: Alert, judged: Verdict) -> Outcome:
         """Acknowledge what is not to be sent."""
@@ -143,8 +142,7 @@ class Courier:
     async def _read(self, hold: Hold, fields: Fields) -> Alert | None:
         """The alert of an entry; one that has none is acknowledged."""
         if not fields:
-            log.warning("%s: entry %s was trimmed before it was delivered",
-                        self._channel.name, hold.entry_id.decode())  # fmt: skip
+            await self._write_offs.trimmed(hold.entry_id)
         else:
             try:
                 return self._source.read(hold.entry_id, fields)
@@ -159,24 +157,55 @@ class Courier:
         return now_ms() - alert.received_at_ms > self._late_after_ms
 
     async def _serve(
-        self, hold: Hold, fields: Fields, alert: Alert, missing: tuple[Recipient, ...]
+        self,
+        hold: Hold,
+        fields: Fields,
+        alert: Alert,
+        missing: tuple[Recipient, ...],
+        *,
+        only_once: bool,
     ) -> Outcome:
         if not await self._gate.enter():
             return await self._put_back(hold, Outcome.CLOSED)
         results = await self._send_to_all(hold, fields, alert, missing)
-        later = [result for result in results.values() if isinstance(result, _Later)]
-        failed = [result for result in results.values() if isinstance(result, Undelivered)]
-        if not (later or failed):
+        failed = any(isinstance(result, Undelivered) for result in results.values())
+        outcome = Outcome.FAILED if failed else Outcome.WAITS
+        if only_once:
+            results = await self._bury_failed(hold, fields, alert, results)
+        left = {each.tag: result for each, result in results.items() if result is not None}
+        if not left:
             self._forget(hold.entry_id)
-            return Outcome.DONE
-        self._missing[hold.entry_id] = frozenset(tag for tag, what in results.items() if what)
-        if len(later) == len(results):
-            return await self._put_back(hold, Outcome.WAITS)
-        return await self._put_back(hold, Outcome.FAILED if failed else Outcome.WAITS, tried=True)
+            return Outcome.FAILED if failed else Outcome.DONE
+        self._missing[hold.entry_id] = frozenset(left)
+        tried = any(not isinstance(result, Later) for result in results.values())
+        again = hold.revived and not all(map(was_tried, left.values()))
+        return await self._put_back(hold, outcome, tried=tried, revived=again)
 
-    async def _put_back(self, hold: Hold, outcome: Outcome, *, tried: bool = False) -> Outcome:
+    async def _bury_failed(
+        self,
+        hold: Hold,
+        fields: Fields,
+        alert: Alert,
+        results: Mapping[Recipient, Result],
+    ) -> Mapping[Recipient, Result]:
+        """Give up those who had the one attempt that they get; what became of everybody."""
+        failed = {
+            each: result.reason
+            for each, result in results.items()
+            if isinstance(result, Undelivered) and was_tried(result)
+        }
+        if not hold.lasts(0):  # it may be another's by now, who tries it once more
+            return results
+        await self._write_offs.give_up(hold, fields, alert, failed, attempts=hold.attempt)
+        return {each: None if each in failed else result for each, result in results.items()}
+
+    async def _put_back(
+        self, hold: Hold, outcome: Outcome, *, tried: bool = False, revived: bool | None = None
+    ) -> Outcome:
+        again = hold.revived if revived is None else revived
+        attempts = hold.attempt if tried and not again else hold.attempt - 1
         if hold.lasts(0):  # else it may be another's by now
-            await self._inbox.put_back(hold.entry_id, hold.attempt if tried else hold.attempt - 1)
+            await self._inbox.put_back(hold.entry_id, attempts, revived=again)
         return outcome
 
     def _forget(self, entry_id: bytes) -> None:
@@ -192,24 +221,22 @@ class Courier:
 
     async def _send_to_all(
         self, hold: Hold, fields: Fields, alert: Alert, missing: tuple[Recipient, ...]
-    ) -> dict[str, Undelivered | _Later | None]:
-        """What became of each recipient, by tag; None for those who are done with."""
+    ) -> Mapping[Recipient, Result]:
+        """What became of each recipient."""
         turns = asyncio.Semaphore(TOGETHER)
 
-        async def send(recipient: Recipient) -> Undelivered | _Later | None:
+        async def send(recipient: Recipient) -> Result:
             async with turns:
                 return await self._send(hold, fields, alert, recipient)
 
         async with asyncio.TaskGroup() as group:
-            tasks = {each.tag: group.create_task(send(each)) for each in missing}
-        return {tag: task.result() for tag, task in tasks.items()}
+            tasks = {each: group.create_task(send(each)) for each in missing}
+        return {each: task.result() for each, task in tasks.items()}
 
-    async def _send(
-        self, hold: Hold, fields: Fields, alert: Alert, recipient: Recipient
-    ) -> Undelivered | _Later | None:
+    async def _send(self, hold: Hold, fields: Fields, alert: Alert, recipient: Recipient) -> Result:
         way = (alert.id, recipient.tag)
         if way in self._on_the_way:
-            return TryAgain("on its way", "another attempt is on its way")
+            return NotOurs("on its way", "another attempt is on its way")
         if self._inbox.remembers(alert, recipient):
             return None  # by an attempt that ended since the ledger was read
         self._on_the_way.add(way)
@@ -220,11 +247,11 @@ class Courier:
 
     async def _send_once(
         self, hold: Hold, fields: Fields, alert: Alert, recipient: Recipient
-    ) -> Undelivered | _Later | None:
+    ) -> Result:
         wait_s = await self._limiter.admit(recipient)
         if wait_s > 0:
             self.limited.note(recipient.tag, time.monotonic() + wait_s)
-            return _Later(wait_s)
+            return Later(wait_s)
         failure = await self._try(hold, alert, recipient)
         if isinstance(failure, Refused):
             await self._write_offs.bury(hold, fields, alert, recipient, failure.reason)
@@ -237,7 +264,7 @@ class Courier:
         except Undelivered as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever it is, the alert is tried again
-            failure = _unexpected(error)
+            failure = unexpected(error)
         else:
             return None
         await self._note_failure(hold, alert, recipient, failure)
@@ -245,7 +272,7 @@ class Courier:
 
     async def _deliver(self, hold: Hold, alert: Alert, recipient: Recipient) -> None:
         if not hold.lasts(self._channel.timeout_seconds):
-            raise TryAgain("stood still", "this process stood still; another may be sending it")
+            raise NotOurs("stood still", "this process stood still; another may be sending it")
         receipt = await self._channel.send(alert, recipient)
         at_ms = now_ms()
         took_ms = at_ms - alert.received_at_ms
@@ -271,7 +298,7 @@ class Courier:
 
     def _doubt(self, hold: Hold) -> str:
         """Said of an alert that an earlier attempt, whose end nobody saw, may have brought too."""
-        if hold.attempt == 1 or hold.entry_id in self._reasons or hold.revived:
+        if hold.attempt == 1 or hold.entry_id in self._reasons:
             return ""
         return "; an earlier one was cut off, so it may be there twice"
 
@@ -290,7 +317,7 @@ class Courier:
             log.log(
                 logging.WARNING if isinstance(failure, TryAgain) else logging.ERROR,
                 "%s: %s not delivered to %s at attempt %d: %s; %s%s",
-                name, alert.id, recipient.tag, attempt, failure.reason, _then(failure),
+                name, alert.id, recipient.tag, attempt, failure.reason, then(failure),
                 f" ({more} more of this kind since the last such line)" if more else "",
             )  # fmt: skip
         await self._inbox.note_failure(failure.reason, now_ms())
@@ -307,21 +334,3 @@ class Courier:
     def note(self, what: str, text: str) -> None:
         """Let the heartbeat say so of this channel and stream."""
         self._heartbeat.facts[f"{self._counted}_{what}"] = text
-
-
-def _then(failure: Undelivered) -> str:
-    if isinstance(failure, Refused):
-        return "it becomes a dead letter"
-    if isinstance(failure, Broken):
-        return "the channel waits for the remedy"
-    after = failure.after_seconds if isinstance(failure, TryAgain) else None
-    return "it is tried again" if after is None else f"nothing is sent for {after:.0f} s"
-
-
-def _unexpected(error: Exception) -> TryAgain:
-    """Its text stays out of the log: a library's words may hold a secret; type and place do not."""
-    trace, name = error.__traceback__, type(error).__name__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
-    return TryAgain(f"unexpected {name} {where}", f"an error nobody expected, {name} at {where}")

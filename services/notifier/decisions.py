@@ -6,6 +6,7 @@ from enum import Enum
 
 from services.notifier import quiet
 from services.notifier.sources import Alert
+from shared import keys
 from shared.event import Event
 
 
@@ -112,8 +113,11 @@ class Patience:
         return backoff_s(attempts, base_s=self.base_s, max_s=self.max_s)
 
 
-# A person puts entries under this name to have them tried once more.
-REVIVED = "replay"
+# A person puts entries under this name to have them tried once more. They keep it while somebody
+# tries them: so it is known, whoever dies, until they had that attempt.
+REVIVED = keys.REVIVED
+# For how long nobody has had them, as far as Redis knows: longer than anybody waits for an entry.
+REVIVED_IDLE_MS = 86_400_000
 
 # What was tried so often and is nobody's may have ended those who tried: not again at once.
 _SUSPECT_ATTEMPTS = 3
@@ -146,8 +150,6 @@ def due(
     def is_due(entry: Pending) -> bool:
         idle_s = entry.idle_ms / 1000
         waited = idle_s >= patience.backoff_s(entry.attempts)
-        if entry.consumer == REVIVED:
-            return True
         if entry.consumer != consumer:
             return waited and idle_s >= patience.claim_idle_s
         left = idle_s >= since_start_s and entry.attempts < _SUSPECT_ATTEMPTS

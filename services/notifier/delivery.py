@@ -242,7 +242,11 @@ class Delivery:
         queue = [entry for entry in queue if not self._courier.is_hopeless(entry.entry_id)]
         if queue and await self._gate.closed_s() > 0:
             too_old_ms = now_ms() - self._give_up_ms
-            return [entry for entry in queue if recorded_ms(entry.entry_id) < too_old_ms]
+            return [
+                entry
+                for entry in queue
+                if recorded_ms(entry.entry_id) < too_old_ms and entry.consumer != REVIVED
+            ]
         return queue
 
     async def _work_off(self, entry: Pending, tour: _Round) -> None:

@@ -93,10 +93,16 @@ class Gate:
 
     async def break_(self, reason: str) -> None:
         """Close it until a probe succeeds, and tell so once."""
-        client = self._access.client
-        await self._access.patiently(
-            lambda: client.set(self._key, f"broken: {reason}", px=self._probe_ms)
-        )
+
+        async def write() -> None:
+            async with self._access.client.pipeline(transaction=True) as pipe:
+                # What the peer asked for may last longer; GT leaves that as it is.
+                pipe.set(self._key, f"broken: {reason}", nx=True, px=self._probe_ms)
+                pipe.set(self._key, f"broken: {reason}", xx=True, keepttl=True)
+                pipe.pexpire(self._key, self._probe_ms, gt=True)
+                await pipe.execute()
+
+        await self._access.patiently(write)
         trouble = Trouble(BROKEN, now_ms())
         told = await self._events.begin(
             self._subject,

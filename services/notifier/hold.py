@@ -27,7 +27,8 @@ class Hold:
     Attributes:
         attempt: The number of the attempt it is held for, 1 for the first.
         until_s: When another may take it, by ``now_s``.
-        revived: Whether a person wants it tried once more, however old it is.
+        revived: Whether a person wants it tried once more, however old it is, and it had no such
+            attempt yet.
     """
 
     entry_id: bytes

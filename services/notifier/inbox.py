@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 import shared
 from services.notifier.channels import Receipt, Recipient
 from services.notifier.dead_letter import DeadLetter
-from services.notifier.decisions import Pending
+from services.notifier.decisions import REVIVED, REVIVED_IDLE_MS, Pending
 from services.notifier.sources import Alert, Source
 from shared import keys
 from shared.events import EventsWriter
@@ -111,32 +111,45 @@ class Inbox:
         ]
 
     async def claim(self, entry: Pending) -> Entry | None:
-        """Take a pending entry as it was seen; None if somebody took it since, or it is gone.
+        """Take a pending entry as it was seen; None if somebody took it since.
+
+        One that the stream does not keep any more has no fields.
 
         The idle time that was seen must not have shrunk: of several who want it, one gets it.
+        What a person revived keeps the name by which this is known.
         """
+        name = REVIVED if entry.consumer == REVIVED else self._consumer
         reply = await self._grouped(
             lambda: self._access.client.xclaim(
                 self._source.stream,
                 self._channel,
-                self._consumer,
+                name,
                 min_idle_time=entry.idle_ms,
                 message_ids=[entry.entry_id],
             )
         )
         claimed = cast("list[tuple[bytes, dict[bytes, bytes] | None]]", reply)
-        return next(((entry_id, fields or {}) for entry_id, fields in claimed), None)
+        if claimed:
+            return claimed[0][0], claimed[0][1] or {}
+        # Servers say nothing of an entry that is gone, and forget by themselves that it is pending.
+        return None if await self._is_kept(entry.entry_id) else (entry.entry_id, {})
 
-    async def put_back(self, entry_id: bytes, attempts: int) -> None:
+    async def _is_kept(self, entry_id: bytes) -> bool:
+        client, stream = self._access.client, self._source.stream
+        return bool(await self._access.patiently(lambda: client.xrange(stream, entry_id, entry_id)))
+
+    async def put_back(self, entry_id: bytes, attempts: int, *, revived: bool = False) -> None:
         """Leave an entry that is ours for later; its waiting begins now.
 
         ``attempts`` is how many there were: reading or claiming counted one that may not have been.
+        What a person ``revived`` is anybody's again, and at once.
         """
-        name, stream = self._consumer, self._source.stream
+        name, idle_ms = (REVIVED, REVIVED_IDLE_MS) if revived else (self._consumer, 0)
+        stream = self._source.stream
         await self._grouped(
             lambda: self._access.client.xclaim(
                 stream, self._channel, name, 0, [entry_id],
-                idle=0, retrycount=attempts, justid=True,
+                idle=idle_ms, retrycount=attempts, justid=True,
             )
         )  # fmt: skip
 

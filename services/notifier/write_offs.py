@@ -1,7 +1,7 @@
 """Deliveries that are given up: a dead letter, a line in the log, an event for people."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from services.notifier.channels import Channel, Recipient
 from services.notifier.dead_letter import DeadLetter
@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 # Whoever edits one entry edits more; the log has them all.
 _MALFORMED_QUIET_S = 300.0
+# Where one is trimmed, many are.
+_TRIMMED_QUIET_S = 300.0
 # Of dead letters, people hear of the first and find the others in the stream.
 _DEAD_QUIET_S = 300.0
 
@@ -45,17 +47,18 @@ class WriteOffs:
         hold: Hold,
         fields: Fields,
         alert: Alert,
-        missing: Sequence[Recipient],
+        missing: Mapping[Recipient, str | None],
         *,
-        last: str | None,
+        attempts: int,
     ) -> None:
-        """Write off an alert that is too old; ``last`` is why the last attempt failed."""
-        why = f"older than {self._terms.give_up_ms / 3_600_000:g} h"
-        if last:
-            why = f"{why}; the last attempt: {last}"
-        made = hold.attempt - 1  # the one it was taken for is not made
-        for recipient in missing:
-            await self.bury(hold, fields, alert, recipient, why, attempts=made)
+        """Write off an alert that is too old, after so many attempts.
+
+        ``missing`` has why the last one failed, of each recipient.
+        """
+        old = f"older than {self._terms.give_up_ms / 3_600_000:g} h"
+        for recipient, last in missing.items():
+            why = f"{old}; the last attempt: {last}" if last else old
+            await self.bury(hold, fields, alert, recipient, why, attempts=attempts)
 
     async def bury(
         self,
@@ -92,6 +95,17 @@ class WriteOffs:
             f"{letter.sentence}; see ./btc-scanner dead list {name}",
             quiet_s=_DEAD_QUIET_S,
         )
+
+    async def trimmed(self, entry_id: bytes) -> None:
+        """Tell of an entry that the stream does not keep any more: nobody knows what it said."""
+        noun, kind = self._source.noun, self._source.stream.partition(":")[0]
+        lost = (
+            f"{self._channel.name} had not delivered the {noun} {entry_id.decode()} to everybody,"
+            f" and its stream does not keep it any more: whoever misses it does not get it;"
+            f" streams.{kind}_maxlen is how many are kept"
+        )
+        log.error("%s", lost)
+        await self._events.once(kind, "trimmed", lost, quiet_s=_TRIMMED_QUIET_S)
 
     async def malformed(self, error: Malformed) -> None:
         """Tell of an entry that is no alert."""

@@ -49,6 +49,7 @@ PURE = [
     "services/notifier/message.py",
     "services/notifier/outage.py",
     "services/notifier/rate_limits.py",
+    "services/notifier/results.py",
     "services/notifier/retirement.py",
     "services/notifier/quiet.py",
     "services/notifier/sources.py",

@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 from services.notifier import delivery, hold
 from services.notifier.channels import TryAgain
 from services.notifier.channels.email_channel import EmailChannel
+from services.notifier.decisions import Pending
 from services.notifier.delivery import Delivery
+from services.notifier.inbox import Inbox
 from services.notifier.limiter import Unlimited
 from services.notifier.sources import SIGNALS
 from shared import keys
@@ -245,16 +247,47 @@ async def test_a_deleted_group_or_stream_is_made_anew(bench: Bench, redis: Redis
     assert channel.accepted == [(fresh_signal(number).id, "one") for number in (1, 2, 3)]
 
 
-async def test_a_trimmed_entry_is_given_up(bench: Bench, redis: Redis) -> None:
-    channel, gone, kept = FakeChannel(), fresh_signal(1), fresh_signal(2)
-    channel.troubles[gone.id, "one"] = TryAgain("busy", "busy")
+async def test_trimmed_entries_are_given_up_and_told(
+    bench: Bench, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    channel, gone, kept = FakeChannel(), [fresh_signal(1), fresh_signal(2)], fresh_signal(3)
+    for signal in gone:
+        channel.troubles[signal.id, "one"] = TryAgain("busy", "busy")
     await bench.deliver(channel, bench.settings())
-    [entry_id] = await bench.emit(gone)
-    await wait_until(lambda: channel.asked)
-    await redis.xdel(keys.SIGNALS, entry_id)
+    entries = await bench.emit(*gone)
+    await wait_until(lambda: len({what for what, _ in channel.asked}) == 2)
+    assert await redis.xtrim(keys.SIGNALS, maxlen=0, approximate=False) == 2
     await bench.emit(kept)
     await bench.until_settled("fake", 1)
     assert channel.accepted == [(kept.id, "one")]
+
+    def errors() -> list[str]:
+        return [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+
+    await wait_until(lambda: len(errors()) == 2, "a line for each")
+    for entry_id in entries:
+        [line] = [each for each in errors() if entry_id.decode() in each]
+        assert line.startswith(f"fake had not delivered the signal {entry_id.decode()}")
+        assert "streams.signals_maxlen" in line
+    await wait_until(lambda: redis.xlen(keys.EVENTS), "the event")
+    [(_, event)] = await redis.xrange(keys.EVENTS)
+    assert (event[b"subject"], event[b"state"]) == (b"signals", b"trimmed")
+    assert (event[b"event"].decode() in errors(), event[b"alert"]) == (True, b"1")
+
+
+async def test_what_another_notifier_took_is_not_told_as_trimmed(
+    bench: Bench, redis: Redis
+) -> None:
+    entry_id = await bench.taken("fake")
+    postman = bench.postman(bench.settings())
+    bench.stack.push_async_callback(postman.access.close)
+    inbox = Inbox(
+        postman.access, SIGNALS, "fake", "here-1",
+        ledger_ttl_ms=1000, dead_maxlen=10, events=postman.events,
+    )  # fmt: skip
+    assert await inbox.claim(Pending(entry_id, "me", 3_600_000, 1)) is None
+    await redis.xdel(keys.SIGNALS, entry_id)
+    assert await inbox.claim(Pending(entry_id, "me", 3_600_000, 1)) == (entry_id, {})
 
 
 async def test_settling_twice_counts_once(bench: Bench, redis: Redis) -> None:

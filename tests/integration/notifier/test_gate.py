@@ -151,6 +151,28 @@ async def test_a_shorter_pause_does_not_end_a_longer_one(bench: Bench, redis: Re
     assert await redis.pttl(keys.gate("fake")) > 800_000
 
 
+async def test_what_breaks_beside_a_pause_does_not_shorten_it(bench: Bench, redis: Redis) -> None:
+    gate, key = bench.gate("fake", bench.settings()), keys.gate("fake")
+    await gate.pause(300.0, "flood")
+    await gate.break_("wrong login")
+    assert await redis.pttl(key) > 200_000
+    assert await redis.get(key) == b"broken: wrong login"
+    assert (await redis.hget(keys.TROUBLES, "channel:fake")).startswith(b"broken ")
+
+
+async def test_a_broken_channel_is_not_probed_sooner_than_it_may_be(
+    bench: Bench, redis: Redis
+) -> None:
+    settings = bench.settings(notifier={"retry_max_seconds": 300.0})
+    gate, key = bench.gate("fake", settings), keys.gate("fake")
+    for before in (None, 1000):
+        if before is not None:
+            await redis.set(key, "paused: for a moment", px=before)
+        await gate.break_("wrong login")
+        assert 200_000 < await redis.pttl(key) <= 300_000
+        assert await redis.get(key) == b"broken: wrong login"
+
+
 async def test_a_gate_made_by_hand_does_not_stand_for_ever(bench: Bench, redis: Redis) -> None:
     await redis.set(keys.gate("fake"), "somebody's")
     channel = FakeChannel()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.notifier.decisions import (
     REVIVED,
+    REVIVED_IDLE_MS,
     Patience,
     Pending,
     Terms,
@@ -108,7 +109,9 @@ def test_a_test_signal_may_be_for_one_channel(only: str, expected: Verdict) -> N
         pytest.param(Pending(b"5-0", "other", 30_000, 1), True, id="other's, dead"),
         pytest.param(Pending(b"5-0", "other", 59_999, 20), False, id="other's, in its backoff"),
         pytest.param(Pending(b"5-0", "other", 60_000, 20), True, id="other's, after its backoff"),
-        pytest.param(Pending(b"5-0", REVIVED, 0, 20), True, id="wanted by a person"),
+        pytest.param(Pending(b"5-0", REVIVED, REVIVED_IDLE_MS, 0), True, id="a person's wish"),
+        pytest.param(Pending(b"5-0", REVIVED, 29_999, 1), False, id="a wish, perhaps at work"),
+        pytest.param(Pending(b"5-0", REVIVED, 30_000, 1), True, id="a wish, left by the dead"),
     ],
 )
 def test_due(entry: Pending, is_due: bool) -> None:
