@@ -180,7 +180,7 @@ class Supervisor:
                 waits = delays(self._first_delay_s, self._longest_delay_s)
             delay_s = next(waits)
             self._restarts[spec.name] += 1
-            self._say(f"{spec.name} {_how_it_ended(code)}; starting it again in {delay_s:g} s")
+            self._say(f"{spec.name} {how_it_ended(code)}; starting it again in {delay_s:g} s")
             await asyncio.sleep(delay_s)
 
     async def _run(self, spec: ServiceSpec, started: asyncio.Event) -> int:
@@ -228,7 +228,8 @@ class Supervisor:
                 await process.wait()
 
 
-def _how_it_ended(code: int) -> str:
+def how_it_ended(code: int) -> str:
+    """``was ended by SIGKILL``; a signal's number is negative."""
     if code >= 0:
         return f"ended with exit code {code}"
     try:
