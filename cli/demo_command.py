@@ -56,6 +56,7 @@ async def _demo(seconds: float, seed: int, speed: float) -> int:
             "--speed", f"{speed:g}",
             "--weight-limit", "0",
         ],
+        say=lambda line: print(line, flush=True),
     )  # fmt: skip
     print(
         f"A simulated BTC market (seed {seed}, {speed:g} times real time), a mailbox and a Telegram"

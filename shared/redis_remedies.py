@@ -2,7 +2,8 @@
 
 import ssl
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from redis import exceptions
 from redis.exceptions import RedisError
@@ -38,7 +39,7 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
     (ssl.SSLCertVerificationError, "{certificate}"),
     (
         (ssl.SSLEOFError, ssl.SSLZeroReturnError),
-        "cannot be reached ({cause}): start it, or correct redis.url",
+        "cannot be reached ({cause}): {start}",
     ),
     (
         ssl.SSLError,
@@ -83,10 +84,13 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
     ),
     (NodeLost, "has a node that cannot be reached, {text}: start it, or wait for its replica"),
     (
-        (exceptions.ConnectionError, OSError),
-        "cannot be reached ({cause}): start it, or correct redis.url",
+        (exceptions.InvalidResponse, UnicodeDecodeError),
+        "is no Redis, by what answers there: correct redis.url",
     ),
+    ((exceptions.ConnectionError, OSError), "cannot be reached ({cause}): {start}"),
 )
+_START = "start it, or correct redis.url"
+_START_OURS = "up starts it again by itself; if that does not help, see what up prints"
 
 
 def remedy(error: BaseException, url: str) -> str | None:
@@ -101,10 +105,23 @@ def remedy(error: BaseException, url: str) -> str | None:
                     text=text,
                     cause=_cause(each),
                     certificate=_certificate(each),
+                    start=_START_OURS if runs_by_up(url) else _START,
                     tls=", or without TLS (then redis://)" if url.startswith("rediss") else "",
                 )
                 return f"Redis at {shown_url(url)} {what}"
     return None
+
+
+def runs_by_up(url: str) -> bool:
+    """Whether ``up`` runs the server at ``url``, by what it writes beside the socket."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return False
+    try:
+        noted = (Path(unquote(parts.path)).parent / "url").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError):
+        return False
+    return noted.strip() == url
 
 
 # By the number that OpenSSL gives to what is wrong (X509_V_ERR_…).

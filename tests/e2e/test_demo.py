@@ -58,6 +58,33 @@ def test_the_demo_shows_delivered_alerts_and_a_summary_and_ends_by_itself() -> N
     assert done.stderr == ""
 
 
+def redis_of(demo: int) -> int:
+    """The Redis of a demo, by the title of the process."""
+    for pid in children(demo):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"redis.sock" in command and b"python" not in command:
+            return pid
+    raise AssertionError("there is no Redis")
+
+
+def test_alerts_go_on_after_the_redis_of_the_demo_was_killed() -> None:
+    demo = subprocess.Popen(
+        [*COMMAND, "--seconds", "20"], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if line.startswith("market time"):
+            break
+    os.kill(redis_of(demo.pid), signal.SIGKILL)
+    rest, errors = demo.communicate(timeout=60)
+    assert demo.returncode == 0, rest + errors
+    assert "Redis was ended by SIGKILL; starting it again in 0.2 s" in rest
+    assert "telegram" in rest.partition("Redis runs again")[2].partition("Summary")[0]
+    assert "0 lost" in rest
+    assert "Traceback" not in errors
+
+
 def test_ctrl_c_ends_the_demo_and_leaves_no_process_behind() -> None:
     demo = subprocess.Popen(
         [*COMMAND, "--seconds", "60"],
