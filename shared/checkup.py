@@ -122,7 +122,9 @@ async def _deliver(
     notifier = settings.notifier
     longest_s = notifier.claim_idle_seconds + notifier.retry_max_seconds
     longest_ms = round(longest_s * 1000) + _SLACK_MS
-    channels = [await _channel(access.client, name, longest_ms) for name in settings.channels]
+    # Only those that this process serves: another one may serve the others, or be meant to.
+    served = heartbeat.facts.get("channels", " ".join(settings.channels)).split()
+    channels = [await _channel(access.client, name, longest_ms) for name in served]
     return delivering(life, channels)
 
 

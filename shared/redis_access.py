@@ -20,6 +20,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from shared import redis_damage
+from shared.answering import Answering
+from shared.boot_clock import now_s
 from shared.progress import turned
 from shared.redis_address import names_several, read_address
 from shared.redis_client import COMMAND_TIMEOUT_S, LoneClient, lost_connections
@@ -30,6 +32,8 @@ from shared.redis_sentinel import PatientSentinel, sentinel_client
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 OLDEST_VERSION = (7, 0)
+# Between two tries at a Redis that does not answer.
+LONGEST_PAUSE_S = 2.0
 _VERSION_SCRIPT = "return redis.REDIS_VERSION_NUM or 0"  # scripts know their server from 7.0 on
 
 
@@ -37,7 +41,7 @@ class Damaged(RedisError):
     """A key was edited so that it cannot be used; says which, and how to undo it."""
 
 
-def backoff(first_s: float = 0.05, cap_s: float = 2.0) -> Iterator[float]:
+def backoff(first_s: float = 0.05, cap_s: float = LONGEST_PAUSE_S) -> Iterator[float]:
     """Delays in seconds: doubling up to ``cap_s``, each with up to 50 % of jitter taken off."""
     delay = first_s
     while True:
@@ -83,6 +87,7 @@ class RedisAccess:
 
     Attributes:
         client: For operations; run them through ``patiently``.
+        answering: Since when Redis answers without a break.
     """
 
     def __init__(self, url: str, *, name: str) -> None:
@@ -90,6 +95,7 @@ class RedisAccess:
         self._url = url
         self._sentinel: PatientSentinel | None = None
         self.client: Redis = self._connect(url, name)
+        self.answering = Answering()
         self._failing: dict[object, str] = {}
         self._told: set[str] = set()
         self._left_out: set[str] = set()
@@ -163,7 +169,9 @@ class RedisAccess:
                             answer = await operation()
                 except (RedisError, OSError) as error:
                     trouble = remedy(error, self._url)
-                    if trouble is None:
+                    if trouble:
+                        self.answering.failed()
+                    else:
                         trouble = await self.explain_damage(error)
                         if trouble and not waits:
                             raise Damaged(trouble) from error
@@ -173,6 +181,7 @@ class RedisAccess:
                     await asyncio.sleep(next(delays))
                 else:
                     turned()
+                    self.answering.answered(now_s())
                     self._failing.pop(attempt, None)
                     self._note_answer()
                     return answer

@@ -21,7 +21,7 @@ from services.notifier.channels import (
 from services.notifier.decisions import Terms, Verdict, verdict
 from services.notifier.endings import end_soon
 from services.notifier.gate import Gate
-from services.notifier.hold import Hold, now_ms, now_s
+from services.notifier.hold import Hold, now_ms
 from services.notifier.inbox import Inbox
 from services.notifier.limited import Limited
 from services.notifier.limiter import Limiter
@@ -30,6 +30,7 @@ from services.notifier.outage import Outage
 from services.notifier.results import Later, NotOurs, Result, then, unexpected, was_tried
 from services.notifier.sources import Alert, Source
 from services.notifier.write_offs import WriteOffs
+from shared.boot_clock import now_s
 from shared.candle import Fields
 from shared.events import EventsWriter
 from shared.health import Heartbeat

@@ -132,6 +132,7 @@ def due(
     since_start_s: float,
     since_recovery_s: float | None = None,
     fresh_since_ms: int | None = None,
+    doubt_s: float = 0.0,
 ) -> list[Pending]:
     """The entries that may be tried now, the newest first: an old signal is worth the least.
 
@@ -144,6 +145,7 @@ def due(
         since_start_s: Since this process began: what lies longer was left by a previous life.
         since_recovery_s: Since the peer answers again: what lies longer need not wait any more.
         fresh_since_ms: What was recorded from then on is fresh.
+        doubt_s: So much of the idle times of others may mean nothing.
     """
     busy = frozenset(in_hand)
 
@@ -151,7 +153,7 @@ def due(
         idle_s = entry.idle_ms / 1000
         waited = idle_s >= patience.backoff_s(entry.attempts)
         if entry.consumer != consumer:
-            return waited and idle_s >= patience.claim_idle_s
+            return waited and idle_s - doubt_s >= patience.claim_idle_s
         left = idle_s >= since_start_s and entry.attempts < _SUSPECT_ATTEMPTS
         spared = since_recovery_s is not None and idle_s >= since_recovery_s
         return waited or entry.attempts == 0 or left or spared

@@ -12,22 +12,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
+from math import ceil, inf
 
 from services.notifier.channels import Channel
 from services.notifier.courier import TOGETHER, Courier, Outcome
 from services.notifier.decisions import REVIVED, Patience, Pending, Terms, due, recorded_ms
 from services.notifier.gate import Gate
-from services.notifier.hold import CLAIM_MARGIN_S, Hold, now_ms, now_s
+from services.notifier.hold import CLAIM_MARGIN_S, Hold, now_ms
 from services.notifier.inbox import Entry, Inbox
 from services.notifier.limiter import Limiter, limiter_of
 from services.notifier.mute import Mute
 from services.notifier.one_by_one import OneByOne
+from services.notifier.server_clock import ServerClock
 from services.notifier.sources import Source
+from shared.boot_clock import now_s
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.progress import ROUND_S, watched
-from shared.redis_access import RedisAccess
+from shared.redis_access import LONGEST_PAUSE_S, RedisAccess
+from shared.redis_client import COMMAND_TIMEOUT_S
 from shared.settings import Settings
 
 _BLOCK_MS = 1000
@@ -44,6 +47,10 @@ _ROUND_S = 1.0
 
 # From reading or claiming until the attempt begins, at most; later it is no more ours.
 _BEGIN_WITHIN_S = 2.0
+
+# After an outage of Redis, everybody has recorded within this time what a peer accepted meanwhile:
+# a try that hangs, a pause, and a try that succeeds.
+CALM_S = COMMAND_TIMEOUT_S + LONGEST_PAUSE_S + 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,7 @@ class Delivery:
         """Deliver what comes from ``source``; all replicas share ``gate`` and ``limiter``."""
         notifier, terms = postman.settings.notifier, postman.terms(channel.name)
         self._consumer, self._heartbeat, self._gate = postman.consumer, postman.heartbeat, gate
+        self._answering = postman.access.answering
         self._name = source.counted(channel.name).replace("_", " ")
         self._give_up_ms = terms.give_up_ms
         self._late_after_ms = round(notifier.late_after_seconds * 1000)
@@ -151,6 +159,7 @@ class Delivery:
                 _BEGIN_WITHIN_S + self._longest_attempt_s + CLAIM_MARGIN_S,
             ),
         )
+        self._server_clock = ServerClock(self._patience.claim_idle_s)
         self._poll_s = min(_POLL_S, notifier.retry_base_seconds)
         self._began_s = now_s()
         self._in_hand: set[bytes] = set()
@@ -218,6 +227,7 @@ class Delivery:
         The newest comes first, so a round is short: then it looks for what is newer.
         """
         pending = await self._inbox.pending()
+        self._server_clock.saw(*await self._inbox.server_clock())
         self._courier.keep_only({entry.entry_id for entry in pending})
         self._courier.note("pending", str(len(pending)))
         queue = await self._queue(pending)
@@ -238,6 +248,7 @@ class Delivery:
             since_start_s=now_s() - self._began_s,
             since_recovery_s=None if over_s is None else now_s() - over_s,
             fresh_since_ms=now_ms() - self._late_after_ms,
+            doubt_s=self._doubt_s(),
         )
         queue = [entry for entry in queue if not self._courier.is_hopeless(entry.entry_id)]
         if queue and await self._gate.closed_s() > 0:
@@ -248,6 +259,11 @@ class Delivery:
                 if recorded_ms(entry.entry_id) < too_old_ms and entry.consumer != REVIVED
             ]
         return queue
+
+    def _doubt_s(self) -> float:
+        """How much of the idle times of others may mean nothing: all, soon after an outage."""
+        calm = self._answering.for_s(now_s()) >= CALM_S
+        return self._server_clock.set_forward_s if calm else inf
 
     async def _work_off(self, entry: Pending, tour: _Round) -> None:
         tour.note(await self._retry(entry))

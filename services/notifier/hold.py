@@ -3,16 +3,10 @@
 import time
 from dataclasses import dataclass
 
+from shared.boot_clock import now_s
+
 # From the end of an attempt until Redis and we have noticed everything.
 CLAIM_MARGIN_S = 5.0
-
-# Where there is one, the clock that goes on while the machine is suspended.
-_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def now_s() -> float:
-    """Seconds on a clock that nobody sets, suspended time included."""
-    return time.clock_gettime(_STEADY)
 
 
 def now_ms() -> int:

@@ -17,6 +17,7 @@ from services.notifier.dead_letter import DeadLetter
 from services.notifier.decisions import REVIVED, REVIVED_IDLE_MS, Pending
 from services.notifier.sources import Alert, Source
 from shared import keys
+from shared.boot_clock import now_s
 from shared.events import EventsWriter
 from shared.redis_access import RedisAccess
 from shared.redis_client import COMMAND_TIMEOUT_S
@@ -28,6 +29,8 @@ T = TypeVar("T")
 Entry = tuple[bytes, dict[bytes, bytes]]
 
 _SCRIPTS = Path(shared.__file__).parent / "scripts"
+# As a script, because that goes to the node that has the stream.
+_CLOCK = "return redis.call('TIME')"
 _PAGE = 1000
 # Deliveries remembered here, should Redis lose its record of them: at 100 bytes each, a megabyte.
 _MOST_REMEMBERED = 10_000
@@ -55,6 +58,7 @@ class Inbox:
         self._delivered: dict[str, str] = {}
         self._settle = access.script((_SCRIPTS / "settle.lua").read_text())
         self._bury = access.script((_SCRIPTS / "bury.lua").read_text())
+        self._clock = access.script(_CLOCK)
 
     async def create(self) -> None:
         """Make sure that the group exists; a new one begins with all that is retained."""
@@ -109,6 +113,16 @@ class Inbox:
             )
             for row in rows
         ]
+
+    async def server_clock(self) -> tuple[float, float, float]:
+        """Redis's clock, between two readings of ours: seconds, as asked, as shown, as answered."""
+
+        async def ask() -> tuple[float, float, float]:
+            asked_s = now_s()
+            seconds, micros = await self._clock(keys=[self._source.stream], args=[])
+            return asked_s, int(seconds) + int(micros) / 1_000_000, now_s()
+
+        return await self._access.patiently(ask)
 
     async def claim(self, entry: Pending) -> Entry | None:
         """Take a pending entry as it was seen; None if somebody took it since.

@@ -1,6 +1,7 @@
 """What to do with an entry, and when to try again."""
 
 from dataclasses import replace
+from math import inf
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,20 @@ def test_a_test_signal_may_be_for_one_channel(only: str, expected: Verdict) -> N
 def test_due(entry: Pending, is_due: bool) -> None:
     found = due([entry], consumer="me", in_hand={b"2-0"}, patience=PATIENCE, since_start_s=40.0)
     assert found == ([entry] if is_due else [])
+
+
+@pytest.mark.parametrize(("doubt_s", "is_due"), [(0.0, True), (0.001, False), (inf, False)])
+def test_doubted_idle_time_of_others_does_not_count(doubt_s: float, is_due: bool) -> None:
+    other, own = Pending(b"5-0", "other", 30_000, 1), Pending(b"6-0", "me", 30_000, 1)
+    found = due(
+        [other, own],
+        consumer="me",
+        in_hand=(),
+        patience=PATIENCE,
+        since_start_s=40.0,
+        doubt_s=doubt_s,
+    )
+    assert found == ([own, other] if is_due else [own])
 
 
 def test_what_failed_in_an_outage_waits_no_longer_when_it_is_over() -> None:
