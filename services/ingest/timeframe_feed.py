@@ -237,7 +237,6 @@ class TimeframeFeed:
         """
         newest_ms = self._inbox.newest_ms
         server_ms = await self._rest.server_time()
-        self._heartbeat.facts["rest"] = f"answered by {self._rest.host}"
         self._refuse_the_future(server_ms, newest_ms)
         self._explain_end(server_ms)
         filled, more, said_at = 0, True, time.monotonic()

@@ -1,6 +1,7 @@
 """Connections follow one another without a gap, and what is of no use is left for another host."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -234,6 +235,23 @@ async def test_a_rest_host_that_gives_no_candles_is_left_for_the_next(
         hosts = [useless.rest_url, exchange.rest_url]
         async with ingesting(each_redis, each_redis_url, exchange, rest_hosts=hosts) as running:
             assert running.heartbeat.facts["rest"] == f"answered by {exchange.rest_url}"
+
+
+async def test_a_rest_that_nobody_reaches_is_not_said_to_answer(
+    exchange: Exchange, each_redis: Redis, each_redis_url: str
+) -> None:
+    async with ingesting(each_redis, each_redis_url, exchange) as running:
+        facts = running.heartbeat.facts
+        assert facts["rest"] == f"answered by {exchange.rest_url}"
+        exchange.refuse_connections(for_ms=10**9, port="both")
+        exchange.cut()
+        await wait_until(lambda: facts["rest"].startswith("has not answered since "), "the truth")
+        assert re.fullmatch(
+            rf"has not answered since \S+ \S+ UTC: {exchange.rest_url} cannot be reached \(.+\)",
+            facts["rest"],
+        )
+        exchange.behave()
+        await wait_until(lambda: facts["rest"] == f"answered by {exchange.rest_url}", "an answer")
 
 
 async def test_a_handshake_told_when_to_come_again_comes_then(
