@@ -21,6 +21,7 @@ from services.ingest.pages import (
 from services.ingest.reach import Reach
 from services.ingest.skew import Skew
 from services.ingest.weight import Weight
+from shared import steady
 from shared.malformed import Malformed
 from shared.market import Market
 from shared.progress import held, pause, turned
@@ -187,13 +188,13 @@ class Rest:
             await self._until_allowed(_WEIGHTS.get(path, 1))
             if self._session is None:
                 raise RuntimeError("Rest is used outside of its context")
-            host, asked_s, asked_ms = self.host, time.monotonic(), time.time() * 1000
+            host, asked_s, asked_ms = self.host, steady.now_s(), time.time() * 1000
             try:
                 async with self._session.get(
                     host + path, params=query, allow_redirects=False
                 ) as answer:
                     body = await _read(answer.content)
-                    answered_s = time.monotonic()
+                    answered_s = steady.now_s()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = str(error) or type(error).__name__
                 raise self._next_host(host, f"cannot be reached ({reason})") from error
@@ -206,7 +207,7 @@ class Rest:
     async def _until_allowed(self, weight: int) -> None:
         """Sit out what the exchange ordered, and the minute in which enough was asked."""
         # Another request may meanwhile be told to wait longer.
-        while (left_s := self._pause_until - time.monotonic()) > 0:
+        while (left_s := self._pause_until - steady.now_s()) > 0:
             await pause(left_s)
         while (left_s := self._weight.pause_s(weight, self._now_ms())) > 0:
             log.warning("Request weight %s is enough; waiting %.0f s", self._weight, left_s)
@@ -217,12 +218,12 @@ class Rest:
         self._note("rest_weight", str(self._weight))
 
     def _now_ms(self) -> float | None:
-        return self._clock.now_ms(time.monotonic())
+        return self._clock.now_ms(steady.now_s())
 
     def _failure(self, host: str, status: int, body: bytes, retry_after: str | None) -> Unreachable:
         pause_s = ordered_pause_s(status, retry_after)
         if pause_s:
-            self._pause_until = max(self._pause_until, time.monotonic() + pause_s)
+            self._pause_until = max(self._pause_until, steady.now_s() + pause_s)
             what = "banned this address" if status == 418 else "limits our request rate"
             return self._failed(f"{host} {what}; waiting {pause_s:.0f} s (HTTP {status})")
         if status == 451:

@@ -3,16 +3,12 @@
 import time
 from dataclasses import dataclass
 
+from shared.steady import now_s
+
+__all__ = ["CLAIM_MARGIN_S", "Hold", "now_ms", "now_s"]
+
 # From the end of an attempt until Redis and we have noticed everything.
 CLAIM_MARGIN_S = 5.0
-
-# Where there is one, the clock that goes on while the machine is suspended.
-_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def now_s() -> float:
-    """Seconds on a clock that nobody sets, suspended time included."""
-    return time.clock_gettime(_STEADY)
 
 
 def now_ms() -> int:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from websockets.asyncio.server import ServerConnection, serve
 
 from services.ingest.__main__ import Ingest
-from shared import keys
+from shared import keys, steady
 from shared.candle import Candle, read_candle
 from shared.events import EventsWriter
 from shared.health import Heartbeat
@@ -261,3 +261,20 @@ async def test_a_handshake_told_when_to_come_again_comes_then(
     async with ingesting(each_redis, each_redis_url, exchange) as running:
         await running.more(1)
     assert "refused the connection (HTTP 429); connecting again in 1.0 s" in caplog.text
+
+
+async def test_a_suspend_in_which_only_the_boot_time_goes_on_makes_no_old_frame_fresh(
+    exchange: Exchange,
+    each_redis: Redis,
+    each_redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asleep_s, boot_s = 0.0, steady.now_s
+    monkeypatch.setattr(steady, "now_s", lambda: boot_s() + asleep_s)
+    async with ingesting(each_redis, each_redis_url, exchange) as running:
+        await running.more(3)
+        asleep_s = 150.0
+        await wait_until(lambda: "this process stood still" in caplog.text, "the notice")
+        await running.until_counted("connections", 2)
+        await running.more(3)
