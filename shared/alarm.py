@@ -12,8 +12,6 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 
-from redis.exceptions import RedisError
-
 from shared.events import EventsWriter
 from shared.log import cleaned
 from shared.redis_access import RedisAccess
@@ -80,7 +78,7 @@ class Alarm(logging.Handler):
         subject, sentence = f"error:{self._service}", f"{self._service}: {text}"
         try:
             await self._events.once(subject, kind, sentence, quiet_s=QUIET_S)
-        except RedisError as error:
+        except Exception as error:  # noqa: BLE001 - else no later one would be told either
             log.warning("an error could not be told: %s", type(error).__name__)
 
 

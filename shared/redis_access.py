@@ -21,7 +21,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from shared import redis_damage
 from shared.answering import Answering
-from shared.boot_clock import now_s
+from shared.steady import now_s
 from shared.progress import turned
 from shared.redis_address import names_several, read_address
 from shared.redis_client import COMMAND_TIMEOUT_S, LoneClient, lost_connections

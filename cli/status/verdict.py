@@ -202,7 +202,7 @@ def _remarks(facts: Facts) -> Iterator[str]:
     for each in facts.services:
         name = f"{each.service} {each.instance}"
         if each.facts.get("connection", "").startswith("disconnected"):
-            yield f"{name} is {each.facts['connection']}; candles come by REST meanwhile"
+            yield f"{name} is {each.facts['connection']}{_by_rest(each, facts)}"
         if each.errors_last_hour:
             yield f"{name} logged {plural(each.errors_last_hour, 'error')} in the last hour"
     versions = {each.version for each in facts.services if each.version}
@@ -215,6 +215,15 @@ def _remarks(facts: Facts) -> Iterator[str]:
     yield from (standing(each, facts.at_ms) for each in facts.troubles if _minor(each, facts))
     yield from _clock_remarks(facts)
     yield from _redis_remarks(facts.redis)
+
+
+def _by_rest(ingest: Instance, facts: Facts) -> str:
+    """Whether REST does meanwhile what the connection does not."""
+    rest, feed = ingest.facts.get("rest", ""), f"feed:{facts.symbol.replace('/', '')}"
+    blind = any((each.subject, each.state) == (feed, "blind") for each in facts.troubles)
+    if rest.startswith("answered by "):
+        return "" if blind else "; candles come by REST meanwhile"
+    return f"; REST {rest}" if rest else ""
 
 
 def _clock_remarks(facts: Facts) -> Iterator[str]:

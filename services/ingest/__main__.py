@@ -18,7 +18,7 @@ from services.ingest.rest import Rest
 from services.ingest.stream_reader import StreamReader
 from services.ingest.succession import PLANNED_AGE_S, Succession
 from services.ingest.timeframe_feed import TimeframeFeed
-from shared import keys
+from shared import keys, steady
 from shared.candle import Candle
 from shared.checkup import examine
 from shared.events import EventsWriter
@@ -196,7 +196,7 @@ class Ingest:
             self._flawed(error.kind, error.what)
             return None
         if isinstance(frame, KlineFrame):
-            self._clock.saw(frame.event_ms, time.monotonic())
+            self._clock.saw(frame.event_ms, steady.now_s())
             self._heartbeat.data_seen()
             if frame.closed:
                 feed = self._feeds[frame.timeframe]

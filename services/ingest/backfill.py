@@ -10,6 +10,7 @@ from services.ingest.clock import ExchangeClock
 from services.ingest.holes import Absent, Confirm, Take, Wait, next_step, second_look
 from services.ingest.pages import Page, Row
 from services.ingest.rest import PAGE, Rest
+from shared import steady
 from shared.candle import Candle, missing_candle
 from shared.times import utc
 
@@ -158,4 +159,4 @@ class Backfill:
 
     def _now_ms(self) -> float:
         """The exchange's time; it was asked for before anything here is done."""
-        return self._clock.now_ms(time.monotonic()) or 0.0
+        return self._clock.now_ms(steady.now_s()) or 0.0

@@ -1,8 +1,8 @@
 """The exchange's clock as far as it is proven: never ahead of the truth, late by the network.
 
-Pure: the monotonic time is an argument. Each server time seen is a lower bound from its arrival
-on; the greatest bound wins. Samples older than some minutes are dropped, so that a drifting local
-clock cannot carry a bound away.
+Pure: the steady time (``shared.steady``) is an argument. Each server time seen is a lower bound
+from its arrival on; the greatest bound wins. Samples older than some minutes are dropped, so that
+a drifting local clock cannot carry a bound away.
 """
 
 _BUCKET_S = 300.0
@@ -16,15 +16,15 @@ class ExchangeClock:
     def __init__(self) -> None:
         """Know nothing yet."""
         self._bucket_started = float("-inf")
-        self._best: float | None = None  # server ms minus monotonic ms, of the current bucket
+        self._best: float | None = None  # server ms minus steady ms, of the current bucket
         self._previous: float | None = None
 
-    def saw(self, server_ms: int, monotonic_s: float) -> None:
-        """A message stamped ``server_ms`` by the exchange arrived at ``monotonic_s``."""
-        if monotonic_s - self._bucket_started > _BUCKET_S:
-            self._bucket_started = monotonic_s
+    def saw(self, server_ms: int, now_s: float) -> None:
+        """A message stamped ``server_ms`` by the exchange arrived at ``now_s``."""
+        if now_s - self._bucket_started > _BUCKET_S:
+            self._bucket_started = now_s
             self._previous, self._best = self._best, None
-        offset = server_ms - monotonic_s * 1000
+        offset = server_ms - now_s * 1000
         if self._best is None or offset > self._best:
             self._best = offset
 
@@ -41,9 +41,9 @@ class ExchangeClock:
             self._previous = None
         self.saw(server_ms, answered_s)
 
-    def now_ms(self, monotonic_s: float) -> float | None:
+    def now_ms(self, now_s: float) -> float | None:
         """The exchange's time now, at least; None before any server time was seen."""
         best, previous = self._best, self._previous
         if best is None or (previous is not None and previous > best):
             best = previous
-        return None if best is None else best + monotonic_s * 1000
+        return None if best is None else best + now_s * 1000

@@ -10,7 +10,12 @@ from contextlib import suppress
 from typing import NoReturn
 
 from services.ingest.rest import Rest, Unreachable
-from services.ingest.skew import clock_edge, right_sentence, skewed_sentence
+from services.ingest.skew import (
+    clock_edge,
+    right_sentence,
+    skewed_sentence,
+    unwatched_sentence,
+)
 from shared.events import EventsWriter, Trouble
 from shared.health import Heartbeat
 
@@ -26,7 +31,7 @@ class ClockWatch:
     ) -> None:
         """Tell of more than ``most_ms``; None = of nothing."""
         self._rest, self._events, self._heartbeat = rest, events, heartbeat
-        self._most_ms = most_ms
+        self._most_ms, self._unwatched = most_ms, False
         self._host = socket.gethostname()
 
     async def run(self) -> NoReturn:
@@ -42,14 +47,24 @@ class ClockWatch:
         skew_ms = self._rest.skew.ms
         if skew_ms is not None:
             self._heartbeat.facts["clock_skew_ms"] = f"{skew_ms:.0f}"
-            await self._judge(skew_ms)
-
-    async def _judge(self, skew_ms: float) -> None:
         if self._most_ms is None:
+            await self._stop_watching()
+        elif skew_ms is not None:
+            await self._judge(skew_ms, self._most_ms)
+
+    async def _stop_watching(self) -> None:
+        """End, once, what a process with a limit has told: nobody else would."""
+        if self._unwatched:
             return
+        self._unwatched, subject = True, f"clock:{self._host}"
+        stands = await self._events.trouble(subject)
+        if stands is not None:
+            await self._events.end(subject, stands, "unwatched", unwatched_sentence(self._host))
+
+    async def _judge(self, skew_ms: float, most_ms: float) -> None:
         subject = f"clock:{self._host}"
         stands = await self._events.trouble(subject)
-        wrong = clock_edge(skew_ms, self._most_ms, told=stands is not None)
+        wrong = clock_edge(skew_ms, most_ms, told=stands is not None)
         details = {"clock_skew_ms": f"{skew_ms:.0f}"}
         if wrong and stands is None:
             trouble = Trouble("skewed", int(time.time() * 1000))

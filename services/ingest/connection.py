@@ -155,8 +155,8 @@ class Connection:
     async def _read(self, socket: ClientConnection, silence: asyncio.Timeout) -> NoReturn:
         """Hand on frames, moving the end of the silence as market data comes."""
         now, receiver = asyncio.get_running_loop().time, self._receiver
-        opened_s = moved_at = now()
-        watch = Watch(self._timeframes, self._silence_s, opened_s)
+        opened_s, moved_at = self._pulse.now_s(), now()
+        watch = Watch(self._timeframes, self._silence_s, moved_at)
         every_s = min(_WATCH_EVERY_S, self._silence_s / 4)
         while True:
             frame = await socket.recv(decode=False)

@@ -25,6 +25,7 @@ from services.ingest.sight import (
     worst,
 )
 from services.ingest.stream_reader import StreamReader
+from shared import steady
 from shared.events import EventsWriter, Trouble
 from shared.times import utc
 
@@ -211,4 +212,4 @@ class Lookout:
         return Refilled(timeframe, candles, by_rest, missing)
 
     def _exchange_ms(self) -> float | None:
-        return self._clock.now_ms(time.monotonic())
+        return self._clock.now_ms(steady.now_s())

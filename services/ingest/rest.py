@@ -18,8 +18,10 @@ from services.ingest.pages import (
     read_server_time,
     read_weight_limit,
 )
+from services.ingest.reach import Reach
 from services.ingest.skew import Skew
 from services.ingest.weight import Weight
+from shared import steady
 from shared.malformed import Malformed
 from shared.market import Market
 from shared.progress import held, pause, turned
@@ -84,6 +86,7 @@ class Rest:
         self._turn = asyncio.Semaphore(concurrent)
         self._pause_until = 0.0
         self._weight, self._note, self.skew = Weight(), note, Skew()
+        self._reach = Reach(len(self._hosts))
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Rest":
@@ -103,6 +106,11 @@ class Rest:
         """The host that is asked next."""
         return self._turns.host
 
+    @property
+    def state(self) -> str:
+        """Whether it answers, and if not, since when and why; empty before it was asked."""
+        return self._reach.state
+
     async def server_time(self) -> int:
         """The exchange's clock, ms UTC.
 
@@ -115,6 +123,7 @@ class Rest:
         except Malformed as error:
             raise self._next_host(answer.host, str(error)) from None
         self._clock.answered(server_ms, answer.asked_s, answer.answered_s)
+        self._answered(answer.host)
         round_trip_ms = (answer.answered_s - answer.asked_s) * 1000
         self.skew.answered(server_ms, answer.asked_ms, round_trip_ms)
         return server_ms
@@ -146,9 +155,11 @@ class Rest:
             query["endTime"] = str(to_ms)
         answer = await self._get("/api/v3/klines", query)
         try:
-            return read_page(answer.body, interval_ms, from_ms, closed_by_ms)
+            page = read_page(answer.body, interval_ms, from_ms, closed_by_ms)
         except Malformed as error:
             raise self._next_host(answer.host, str(error)) from None
+        self._answered(answer.host)
+        return page
 
     async def markets(self, symbol: str | None = None) -> list[Market]:
         """What the exchange says of ``symbol``, or of all.
@@ -166,22 +177,24 @@ class Rest:
             raise
         try:
             self._weight.limited(read_weight_limit(answer.body))
-            return read_markets(answer.body)
+            markets = read_markets(answer.body)
         except Malformed as error:
             raise self._next_host(answer.host, str(error)) from None
+        self._answered(answer.host)
+        return markets
 
     async def _get(self, path: str, query: Mapping[str, str]) -> _Answer:
         async with held(self._turn):
             await self._until_allowed(_WEIGHTS.get(path, 1))
             if self._session is None:
                 raise RuntimeError("Rest is used outside of its context")
-            host, asked_s, asked_ms = self.host, time.monotonic(), time.time() * 1000
+            host, asked_s, asked_ms = self.host, steady.now_s(), time.time() * 1000
             try:
                 async with self._session.get(
                     host + path, params=query, allow_redirects=False
                 ) as answer:
                     body = await _read(answer.content)
-                    answered_s = time.monotonic()
+                    answered_s = steady.now_s()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = str(error) or type(error).__name__
                 raise self._next_host(host, f"cannot be reached ({reason})") from error
@@ -194,7 +207,7 @@ class Rest:
     async def _until_allowed(self, weight: int) -> None:
         """Sit out what the exchange ordered, and the minute in which enough was asked."""
         # Another request may meanwhile be told to wait longer.
-        while (left_s := self._pause_until - time.monotonic()) > 0:
+        while (left_s := self._pause_until - steady.now_s()) > 0:
             await pause(left_s)
         while (left_s := self._weight.pause_s(weight, self._now_ms())) > 0:
             log.warning("Request weight %s is enough; waiting %.0f s", self._weight, left_s)
@@ -205,14 +218,14 @@ class Rest:
         self._note("rest_weight", str(self._weight))
 
     def _now_ms(self) -> float | None:
-        return self._clock.now_ms(time.monotonic())
+        return self._clock.now_ms(steady.now_s())
 
     def _failure(self, host: str, status: int, body: bytes, retry_after: str | None) -> Unreachable:
         pause_s = ordered_pause_s(status, retry_after)
         if pause_s:
-            self._pause_until = max(self._pause_until, time.monotonic() + pause_s)
+            self._pause_until = max(self._pause_until, steady.now_s() + pause_s)
             what = "banned this address" if status == 418 else "limits our request rate"
-            return Unreachable(f"{host} {what}; waiting {pause_s:.0f} s (HTTP {status})")
+            return self._failed(f"{host} {what}; waiting {pause_s:.0f} s (HTTP {status})")
         if status == 451:
             return self._next_host(
                 host,
@@ -226,7 +239,17 @@ class Rest:
     def _next_host(self, failed: str, what: str) -> Unreachable:
         """Ask another host from now on."""
         self._turns.failed(failed)
-        return Unreachable(f"{failed} {what}")
+        return self._failed(f"{failed} {what}")
+
+    def _answered(self, host: str) -> None:
+        self._reach.answered(host)
+        self._note("rest", self.state)
+
+    def _failed(self, what: str) -> Unreachable:
+        self._reach.failed(what, time.time() * 1000)
+        if self.state:
+            self._note("rest", self.state)
+        return Unreachable(what)
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

@@ -45,3 +45,8 @@ def skewed_sentence(host: str, skew_ms: float) -> str:
 def right_sentence(host: str, skew_ms: float) -> str:
     """``clock of host is right again: …``."""
     return f"clock of {host} is right again: {abs(skew_ms) / 1000:.1f} s from the exchange's"
+
+
+def unwatched_sentence(host: str) -> str:
+    """``clock of host is no longer watched: …``."""
+    return f"clock of {host} is no longer watched: exchange.max_clock_skew_seconds is null"

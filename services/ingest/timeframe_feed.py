@@ -8,7 +8,6 @@ begun only by REST, so that it begins with the history.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import NoReturn
@@ -21,7 +20,7 @@ from services.ingest.published import KEPT
 from services.ingest.rest import Rest, Unreachable
 from services.ingest.vigil import Vigil
 from services.ingest.witness import Observer, Witness
-from shared import keys
+from shared import keys, steady
 from shared.candle import Candle
 from shared.health import Heartbeat
 from shared.progress import pause, turned
@@ -77,7 +76,7 @@ class TimeframeFeed:
         self._witness = Witness(
             settings.timeframe, settings.interval_ms, settings.blind_after_ms, observer
         )
-        self._moved_s = time.monotonic()
+        self._moved_s = steady.now_s()
 
     @property
     def crowded(self) -> bool:
@@ -93,7 +92,7 @@ class TimeframeFeed:
     @property
     def idle_s(self) -> float:
         """For how long nothing has been added to the stream, as far as is known."""
-        return time.monotonic() - self._moved_s
+        return steady.now_s() - self._moved_s
 
     async def look(self) -> None:
         """See where the stream ends by now."""
@@ -102,7 +101,7 @@ class TimeframeFeed:
     def put(self, frame: KlineFrame, received_at_ms: int) -> None:
         """Take a closed candle from the WebSocket."""
         boundary_ms = frame.open_ms + self.interval_ms
-        now_ms = self._clock.now_ms(time.monotonic()) or boundary_ms
+        now_ms = self._clock.now_ms(steady.now_s()) or boundary_ms
         candle = Candle(
             boundary_ms,
             frame.open,
@@ -143,13 +142,13 @@ class TimeframeFeed:
         """Bring the stream up to date, from its end or (empty) with the history."""
         loaded = 0
         while True:
-            self._vigil.asked(time.monotonic())
+            self._vigil.asked(steady.now_s())
             try:
                 await self._append([])
                 loaded += await self._fill()
             except Unreachable as error:
                 self._flawed("REST", str(error))
-                await pause(max(0.0, self._vigil.retry_in_s(time.monotonic())))
+                await pause(max(0.0, self._vigil.retry_in_s(steady.now_s())))
             else:
                 break
         log.info("Loaded %s data: %d candles", self._name, loaded)
@@ -190,21 +189,21 @@ class TimeframeFeed:
 
     async def _refill(self) -> NoReturn:
         """Append what the WebSocket does not bring."""
-        checked_s = time.monotonic()
+        checked_s = steady.now_s()
         while True:
             turned()
             left_s = self._seconds_left()
             if left_s > 0:
                 await self._wait(min(left_s, _IDLE_CHECK_S))
-                if self._check or time.monotonic() - checked_s > _STREAM_CHECK_S:
-                    checked_s, self._check = time.monotonic(), False
+                if self._check or steady.now_s() - checked_s > _STREAM_CHECK_S:
+                    checked_s, self._check = steady.now_s(), False
                     await self._append([])
                 continue
             await self._append([])  # another process may have been faster
             self._inbox.wake()
             if self._seconds_left() > 0:
                 continue
-            self._vigil.asked(time.monotonic())
+            self._vigil.asked(steady.now_s())
             try:
                 filled = await self._fill()
             except Unreachable as error:
@@ -215,7 +214,7 @@ class TimeframeFeed:
             self._inbox.wake()
 
     def _seconds_left(self) -> float:
-        now_s = time.monotonic()
+        now_s = steady.now_s()
         return self._vigil.seconds_left(now_s, self._clock.now_ms(now_s), len(self._inbox))
 
     async def _wait(self, seconds: float) -> None:
@@ -237,10 +236,9 @@ class TimeframeFeed:
         """
         newest_ms = self._inbox.newest_ms
         server_ms = await self._rest.server_time()
-        self._heartbeat.facts["rest"] = f"answered by {self._rest.host}"
         self._refuse_the_future(server_ms, newest_ms)
         self._explain_end(server_ms)
-        filled, more, said_at = 0, True, time.monotonic()
+        filled, more, said_at = 0, True, steady.now_s()
         while more and self._may_be_behind(server_ms):
             last_ms = self._vigil.last_ms
             batch = await self._backfill.after(last_ms, server_ms)
@@ -248,8 +246,8 @@ class TimeframeFeed:
             self._compare_with_what_waits(batch.candles[len(candles) :])
             more = batch.more and len(candles) == len(batch.candles)
             filled += await self._append_all(candles, begin=last_ms is None)
-            if time.monotonic() - said_at > _PROGRESS_EVERY_S:
-                said_at, last_ms = time.monotonic(), self._vigil.last_ms or 0
+            if steady.now_s() - said_at > _PROGRESS_EVERY_S:
+                said_at, last_ms = steady.now_s(), self._vigil.last_ms or 0
                 log.info("%s: %d candles loaded, at %s", self._name, filled, utc(last_ms))
                 server_ms = await self._rest.server_time()
         return filled
@@ -263,7 +261,7 @@ class TimeframeFeed:
 
         A little behind it may be by a twin that has heard of a candle sooner.
         """
-        now_ms = self._clock.now_ms(time.monotonic())
+        now_ms = self._clock.now_ms(steady.now_s())
         if now_ms is not None and last_ms > now_ms + _SKEW_MS + _TWIN_LEAD * self.interval_ms:
             self.look_now()
 
@@ -325,7 +323,7 @@ class TimeframeFeed:
         if self._vigil.moved(done.last_ms):
             heartbeat.facts[f"last_{self._name}"] = str(done.last_ms or "")
             self._doubt_end(done.last_ms or 0)
-            self._moved_s = time.monotonic()
+            self._moved_s = steady.now_s()
         if done.duplicates:
             self._came_twice(candles[: done.duplicates])
         if done.appended:

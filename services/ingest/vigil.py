@@ -1,6 +1,6 @@
 """Decides when REST must be asked for the next candle of one timeframe.
 
-Pure: both clocks are arguments, ``now_s`` monotonic and ``exchange_ms`` the exchange's.
+Pure: both clocks are arguments, ``now_s`` steady and ``exchange_ms`` the exchange's.
 """
 
 from math import inf

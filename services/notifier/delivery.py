@@ -25,7 +25,7 @@ from services.notifier.mute import Mute
 from services.notifier.one_by_one import OneByOne
 from services.notifier.server_clock import ServerClock
 from services.notifier.sources import Source
-from shared.boot_clock import now_s
+from shared.steady import now_s
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.progress import ROUND_S, watched

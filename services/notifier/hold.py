@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from shared.boot_clock import now_s
+from shared.steady import now_s
 
 # From the end of an attempt until Redis and we have noticed everything.
 CLAIM_MARGIN_S = 5.0

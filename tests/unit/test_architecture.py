@@ -35,6 +35,7 @@ PURE = [
     "services/ingest/hosts.py",
     "services/ingest/pages.py",
     "services/ingest/published.py",
+    "services/ingest/reach.py",
     "services/ingest/sight.py",
     "services/ingest/skew.py",
     "services/ingest/watch.py",

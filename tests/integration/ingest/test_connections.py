@@ -1,6 +1,7 @@
 """Connections follow one another without a gap, and what is of no use is left for another host."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from redis.asyncio import Redis
 from websockets.asyncio.server import ServerConnection, serve
 
 from services.ingest.__main__ import Ingest
-from shared import keys
+from shared import keys, steady
 from shared.candle import Candle, read_candle
 from shared.events import EventsWriter
 from shared.health import Heartbeat
@@ -236,6 +237,23 @@ async def test_a_rest_host_that_gives_no_candles_is_left_for_the_next(
             assert running.heartbeat.facts["rest"] == f"answered by {exchange.rest_url}"
 
 
+async def test_a_rest_that_nobody_reaches_is_not_said_to_answer(
+    exchange: Exchange, each_redis: Redis, each_redis_url: str
+) -> None:
+    async with ingesting(each_redis, each_redis_url, exchange) as running:
+        facts = running.heartbeat.facts
+        assert facts["rest"] == f"answered by {exchange.rest_url}"
+        exchange.refuse_connections(for_ms=10**9, port="both")
+        exchange.cut()
+        await wait_until(lambda: facts["rest"].startswith("has not answered since "), "the truth")
+        assert re.fullmatch(
+            rf"has not answered since \S+ \S+ UTC: {exchange.rest_url} cannot be reached \(.+\)",
+            facts["rest"],
+        )
+        exchange.behave()
+        await wait_until(lambda: facts["rest"] == f"answered by {exchange.rest_url}", "an answer")
+
+
 async def test_a_handshake_told_when_to_come_again_comes_then(
     exchange: Exchange, each_redis: Redis, each_redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -243,3 +261,20 @@ async def test_a_handshake_told_when_to_come_again_comes_then(
     async with ingesting(each_redis, each_redis_url, exchange) as running:
         await running.more(1)
     assert "refused the connection (HTTP 429); connecting again in 1.0 s" in caplog.text
+
+
+async def test_a_suspend_in_which_only_the_boot_time_goes_on_makes_no_old_frame_fresh(
+    exchange: Exchange,
+    each_redis: Redis,
+    each_redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asleep_s, boot_s = 0.0, steady.now_s
+    monkeypatch.setattr(steady, "now_s", lambda: boot_s() + asleep_s)
+    async with ingesting(each_redis, each_redis_url, exchange) as running:
+        await running.more(3)
+        asleep_s = 150.0
+        await wait_until(lambda: "this process stood still" in caplog.text, "the notice")
+        await running.until_counted("connections", 2)
+        await running.more(3)

@@ -151,6 +151,14 @@ async def test_a_wrong_clock_is_told_when_it_is_wrong_and_when_it_is_right_again
     assert await watched(1500) == ["skewed"]
     assert await watched(-900) == ["skewed", "right"]
     assert await watched(1500) == ["skewed", "right"]
+    # Who wants to be told no longer is told that, and nothing stands for ever.
+    assert await watched(5000) == ["skewed", "right", "skewed"]
+    assert await watched(5000, most_ms=None) == ["skewed", "right", "skewed", "unwatched"]
+    assert not await each_redis.hgetall(keys.TROUBLES)
+    assert await watched(5000, most_ms=None) == ["skewed", "right", "skewed", "unwatched"]
+    last = (await told(each_redis, "clock:"))[-1]
+    assert last.ends
+    assert last.sentence.endswith("no longer watched: exchange.max_clock_skew_seconds is null")
 
 
 async def test_the_clock_is_compared_with_the_exchanges(bench: Bench, each_redis: Redis) -> None:

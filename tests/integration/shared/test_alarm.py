@@ -98,6 +98,25 @@ async def test_an_error_while_telling_makes_no_further_errors(
     assert (asked, event.sentence) == (["error:detector"], "detector: the next one")
 
 
+async def test_an_error_that_nobody_expects_while_telling_does_not_mute_the_next(
+    alarm: Alarm,
+    each_redis: Redis,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(*_: object, **__: object) -> bool:
+        raise ValueError("what it says may hold a password")
+
+    monkeypatch.setattr(alarm._events, "once", fail)
+    log.critical("an error")
+    await wait_until(lambda: "an error could not be told: ValueError" in caplog.text, "the telling")
+    monkeypatch.undo()
+    log.critical("the next one")
+    (event,) = await until_told(each_redis, 1)
+    assert event.sentence == "detector: the next one"
+    assert "password" not in caplog.text
+
+
 async def test_a_flood_is_bounded(alarm: Alarm) -> None:
     for number in range(1000):
         log.critical(f"kind {number}")  # noqa: G004 - each is a kind of its own

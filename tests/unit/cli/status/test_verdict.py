@@ -211,10 +211,20 @@ def test_what_a_well_scanner_shows_is_no_problem(found: Facts) -> None:
     assert judge(found).problems == ()
 
 
+DISCONNECTED = {"connection": "disconnected: refused"}
+UNANSWERED = "has not answered since 2025-11-02 14:30:23 UTC: http://h cannot be reached (why)"
 REMARKS = [
     (
         with_service(instance("ingest", facts={"connection": "disconnected: silent for 30 s"})),
-        "ingest 1 is disconnected: silent for 30 s; candles come by REST meanwhile",
+        "ingest 1 is disconnected: silent for 30 s",
+    ),
+    (
+        with_service(instance("ingest", facts=DISCONNECTED | {"rest": "answered by http://h"})),
+        "ingest 1 is disconnected: refused; candles come by REST meanwhile",
+    ),
+    (
+        with_service(instance("ingest", facts=DISCONNECTED | {"rest": UNANSWERED})),
+        f"ingest 1 is disconnected: refused; REST {UNANSWERED}",
     ),
     (
         with_service(instance("ingest", errors_last_hour=2)),
@@ -253,6 +263,13 @@ def test_a_clock_that_is_right_or_not_compared_is_no_remark(
         instance("ingest", facts={"clock_skew_ms": skew}), max_clock_skew_ms=most_ms
     )
     assert judge(found) == Verdict(())
+
+
+def test_no_candles_are_said_to_come_by_rest_while_the_feed_is_blind() -> None:
+    answers = instance("ingest", facts=DISCONNECTED | {"rest": "answered by http://h"})
+    blind = (Standing("feed:BTCUSDT", "blind", NOW - 300_000),)
+    found = judge(replace(with_service(answers), troubles=blind))
+    assert found.remarks == ("ingest 1 is disconnected: refused",)
 
 
 @pytest.mark.parametrize(("found", "remark"), REMARKS, ids=[remark for _, remark in REMARKS])
