@@ -21,13 +21,13 @@ from redis.exceptions import NoScriptError, RedisError
 
 from shared import redis_damage
 from shared.answering import Answering
-from shared.steady import now_s
 from shared.progress import turned
 from shared.redis_address import names_several, read_address
 from shared.redis_client import COMMAND_TIMEOUT_S, LoneClient, lost_connections
 from shared.redis_cluster import ClusterClient
 from shared.redis_remedies import TooOld, remedy, said, shown_url
 from shared.redis_sentinel import PatientSentinel, sentinel_client
+from shared.steady import now_s
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

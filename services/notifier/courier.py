@@ -30,12 +30,12 @@ from services.notifier.outage import Outage
 from services.notifier.results import Later, NotOurs, Result, then, unexpected, was_tried
 from services.notifier.sources import Alert, Source
 from services.notifier.write_offs import WriteOffs
-from shared.steady import now_s
 from shared.candle import Fields
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
 from shared.malformed import Malformed
+from shared.steady import now_s
 
 log = logging.getLogger(__name__)
 

@@ -25,13 +25,13 @@ from services.notifier.mute import Mute
 from services.notifier.one_by_one import OneByOne
 from services.notifier.server_clock import ServerClock
 from services.notifier.sources import Source
-from shared.steady import now_s
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.progress import ROUND_S, watched
 from shared.redis_access import LONGEST_PAUSE_S, RedisAccess
 from shared.redis_client import COMMAND_TIMEOUT_S
 from shared.settings import Settings
+from shared.steady import now_s
 
 _BLOCK_MS = 1000
 _POLL_S = 1.0

@@ -17,10 +17,10 @@ from services.notifier.dead_letter import DeadLetter
 from services.notifier.decisions import REVIVED, REVIVED_IDLE_MS, Pending
 from services.notifier.sources import Alert, Source
 from shared import keys
-from shared.steady import now_s
 from shared.events import EventsWriter
 from shared.redis_access import RedisAccess
 from shared.redis_client import COMMAND_TIMEOUT_S
+from shared.steady import now_s
 
 log = logging.getLogger(__name__)
 
