@@ -115,7 +115,7 @@ def join_deliveries(
             _next(of_signals[_bare(message["text"])]),
             message["received_at_ns"],
             str(message["message_id"]),
-            _next(of_events[message["text"]]) or _lost_event(message["text"]),
+            _next(of_events[without_heading(message["text"])]) or _lost_event(message["text"]),
         )
         for message in received["telegram"]
     ]

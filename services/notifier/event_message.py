@@ -2,7 +2,8 @@
 
 from services.notifier import markup, quiet
 from services.notifier.letter import Letter, Section
-from services.notifier.markup import Message
+from services.notifier.markup import Message, bold
+from services.notifier.message import age, without_heading
 from shared.event import Event
 from shared.times import utc
 
@@ -26,7 +27,12 @@ def subject(event: Event, base: str) -> str:
     return f"[{base} SCALP] {_capital(what)} {state}"
 
 
-def letter(event: Event) -> Letter:
+def heading_lines(late_ms: float | None) -> tuple[str, ...]:
+    """What must be read before the event itself; ``late_ms`` is the age of one that is late."""
+    return () if late_ms is None else (f"⏰ LATE {age(late_ms)}: more may have happened since",)
+
+
+def letter(event: Event, late_ms: float | None = None) -> Letter:
     """The email."""
     rows = [("Time", utc(event.at_ms))]
     if event.since_ms != event.at_ms:
@@ -36,6 +42,7 @@ def letter(event: Event) -> Letter:
     return Letter(
         title=f"{_light(event)} {event.sentence}",
         accent=_ACCENTS[_light(event)],
+        notices=heading_lines(late_ms),
         sections=(Section(tuple(rows)),),
     )
 
@@ -45,12 +52,13 @@ def email_text(event: Event) -> str:
     return letter(event).text
 
 
-def telegram_message(event: Event) -> Message:
+def telegram_message(event: Event, late_ms: float | None = None) -> Message:
     """The Telegram message."""
     lines = [f"{_light(event)} {event.sentence}", "", utc(event.at_ms)]
     if event.subject == quiet.SUBJECT:  # its details are what people wait for
         lines[1:1] = ["", *event.details.values()]
-    return markup.message(tuple(lines))
+    heading = heading_lines(late_ms)
+    return markup.message((*map(bold, heading), *([""] if heading else []), *lines))
 
 
 def telegram_text(event: Event) -> str:
@@ -60,7 +68,7 @@ def telegram_text(event: Event) -> str:
 
 def is_telegram_text(text: str) -> bool:
     """Whether the message tells of an event."""
-    return text.startswith((_TROUBLE, _OVER))
+    return without_heading(text).startswith((_TROUBLE, _OVER))
 
 
 def _light(event: Event) -> str:

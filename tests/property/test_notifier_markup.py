@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.notifier import event_message
 from services.notifier.channels.email_channel import build_mail
 from services.notifier.markup import MESSAGE_UNITS, Line, Message, cut, length
-from services.notifier.message import Periods, telegram_message
+from services.notifier.message import Periods, telegram_message, without_heading
 from services.notifier.wording import Wording
 from shared.event import Event, shown
 from shared.market import Market
@@ -82,7 +82,9 @@ def require_readable(message: Message, units: int = MESSAGE_UNITS) -> None:
 def test_an_event_is_read_as_it_was_told(event: Event, now_ms: int) -> None:
     message = WORDING.telegram(event, now_ms)
     require_readable(message)
-    assert message.plain == event_message.telegram_text(event)
+    plain = message.plain
+    assert without_heading(plain) == event_message.telegram_text(event)
+    assert plain.startswith("⏰ LATE ") == (now_ms - event.at_ms > 60_000)
     assert event.sentence in message.plain
 
 
@@ -119,11 +121,12 @@ def test_a_cut_text_is_a_beginning_of_the_whole(text: str, units: int) -> None:
 @given(events)
 def test_a_mail_about_anything_can_be_sent_and_read(event: Event) -> None:
     now = datetime(2025, 11, 2, tzinfo=UTC)
+    sent_ms = int(now.timestamp() * 1000)
     mail = build_mail(event, WORDING, from_email="a@b.example", to_email="c@d.example", now=now)
     raw = mail.as_bytes()
     assert raw.isascii()
     assert max(map(len, raw.split(b"\r\n"))) < 998
     read = message_from_bytes(raw, policy=default)
     plain, html = read.iter_parts()
-    assert plain.get_content().replace("\r\n", "\n") == event_message.email_text(event) + "\n"
-    assert html.get_content().replace("\r\n", "\n") == event_message.letter(event).html
+    assert plain.get_content().replace("\r\n", "\n") == WORDING.letter(event, sent_ms).text + "\n"
+    assert html.get_content().replace("\r\n", "\n") == WORDING.letter(event, sent_ms).html

@@ -8,7 +8,7 @@ import pytest
 from services.notifier import event_message
 from services.notifier.channels import Broken, Receipt, Refused, TryAgain, Undelivered
 from services.notifier.channels.telegram_channel import TelegramChannel
-from services.notifier.message import telegram_text
+from services.notifier.message import telegram_text, without_heading
 from shared.event import Event
 from sim.bot_api import BotApi
 from sim.script import Answer
@@ -137,7 +137,7 @@ async def test_whatever_an_alert_says_is_no_markup(bench: Bench, bot_api: BotApi
     await tg.send(EVENT, tg.recipients[0])
     await tg.close()
     [message] = bot_api.messages
-    assert message.text == event_message.telegram_text(EVENT)
+    assert without_heading(message.text) == event_message.telegram_text(EVENT)
     assert (message.parse_mode, EVENT.sentence in message.text) == ("HTML", True)
 
 

@@ -56,7 +56,8 @@ def test_the_mail_survives_transport_as_it_was_written() -> None:
 
 
 def test_a_mail_about_the_scanner_itself_names_its_event() -> None:
-    event = Event("feed BLIND …", "feed:BTCUSDT", "blind", "ingest", "1", 5, True, 3)
+    at_ms = int(NOW.timestamp() * 1000)
+    event = Event("feed BLIND …", "feed:BTCUSDT", "blind", "ingest", "1", at_ms, True, 3)
     mail = build_mail(
         event, WORDING, from_email="bot@example.com", to_email="me@example.org", now=NOW
     )

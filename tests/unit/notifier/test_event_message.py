@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.notifier.event_message import email_text, subject, telegram_text
+from services.notifier.event_message import email_text, is_telegram_text, subject, telegram_text
 from services.notifier.message import Periods
 from services.notifier.message import email_text as signal_text
 from services.notifier.wording import Wording
@@ -84,17 +84,22 @@ def test_one_place_words_either_kind() -> None:
     )
     wording = Wording(periods, "ETH")
     now_ms = signal.received_at_ms
-    assert wording.subject(BLIND, now_ms) == "[ETH SCALP] Feed BLIND"
+    assert wording.subject(BLIND, BLIND.at_ms) == "[ETH SCALP] Feed BLIND"
     assert wording.subject(signal, now_ms) == "[BTC SCALP] LONG Signal - 5m"
-    assert wording.letter(BLIND, now_ms).text == EMAIL
+    assert wording.letter(BLIND, BLIND.at_ms).text == EMAIL
     assert wording.letter(signal, now_ms).text == signal_text(signal, periods)
-    assert wording.telegram(BLIND, now_ms).plain == telegram_text(BLIND)
+    assert wording.telegram(BLIND, BLIND.at_ms).plain == telegram_text(BLIND)
     assert wording.telegram(signal, now_ms).plain.startswith("🟢")
 
 
-def test_an_event_is_never_late_it_shows_its_time() -> None:
+def test_an_event_that_is_late_says_so_before_anything_else() -> None:
     wording = Wording(Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6), "BTC")
-    days_later = BLIND.at_ms + 5 * 86_400_000
-    assert wording.subject(BLIND, days_later) == "[BTC SCALP] Feed BLIND"
-    assert wording.letter(BLIND, days_later).text == EMAIL
-    assert wording.telegram(BLIND, days_later).plain == telegram_text(BLIND)
+    fresh_ms, later_ms = BLIND.at_ms + 60_000, BLIND.at_ms + 130_000
+    heading = "⏰ LATE 2m 10s: more may have happened since\n\n"
+    assert wording.subject(BLIND, fresh_ms) == "[BTC SCALP] Feed BLIND"
+    assert wording.letter(BLIND, fresh_ms).text == EMAIL
+    assert wording.subject(BLIND, later_ms) == "LATE 2m 10s [BTC SCALP] Feed BLIND"
+    assert wording.letter(BLIND, later_ms).text == heading + EMAIL
+    late = wording.telegram(BLIND, later_ms).plain
+    assert late == heading + telegram_text(BLIND)
+    assert is_telegram_text(late)
