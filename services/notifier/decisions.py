@@ -1,6 +1,6 @@
 """What to do with an entry, and when to try again. Pure: the clock and the counts are arguments."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -133,6 +133,7 @@ def due(
     since_recovery_s: float | None = None,
     fresh_since_ms: int | None = None,
     doubt_s: float = 0.0,
+    waited_s: Mapping[bytes, float] | None = None,
 ) -> list[Pending]:
     """The entries that may be tried now, the newest first: an old signal is worth the least.
 
@@ -146,11 +147,12 @@ def due(
         since_recovery_s: Since the peer answers again: what lies longer need not wait any more.
         fresh_since_ms: What was recorded from then on is fresh.
         doubt_s: So much of the idle times of others may mean nothing.
+        waited_s: By entry ID, how long own ones have waited by our clock, where that is known.
     """
-    busy = frozenset(in_hand)
+    busy, known_s = frozenset(in_hand), waited_s or {}
 
     def is_due(entry: Pending) -> bool:
-        idle_s = entry.idle_ms / 1000
+        idle_s = max(entry.idle_ms / 1000, known_s.get(entry.entry_id, 0.0))
         waited = idle_s >= patience.backoff_s(entry.attempts)
         if entry.consumer != consumer:
             return waited and idle_s - doubt_s >= patience.claim_idle_s

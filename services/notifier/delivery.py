@@ -25,6 +25,7 @@ from services.notifier.mute import Mute
 from services.notifier.one_by_one import OneByOne
 from services.notifier.server_clock import ServerClock
 from services.notifier.sources import Source
+from services.notifier.waits import Waits
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.progress import ROUND_S, watched
@@ -159,6 +160,7 @@ class Delivery:
                 _BEGIN_WITHIN_S + self._longest_attempt_s + CLAIM_MARGIN_S,
             ),
         )
+        self._waits = Waits(postman.consumer)
         self._server_clock = ServerClock(self._patience.claim_idle_s)
         self._poll_s = min(_POLL_S, notifier.retry_base_seconds)
         self._began_s = now_s()
@@ -198,7 +200,7 @@ class Delivery:
                 if outcome is Outcome.WAITS:
                     self._wake.set()
         finally:
-            self._in_hand.discard(hold.entry_id)
+            self._put_down(hold.entry_id)
 
     def _hold(
         self, entry_id: bytes, attempt: int, since_s: float, *, revived: bool = False
@@ -249,6 +251,7 @@ class Delivery:
             since_recovery_s=None if over_s is None else now_s() - over_s,
             fresh_since_ms=now_ms() - self._late_after_ms,
             doubt_s=self._doubt_s(),
+            waited_s=self._waits.look(pending, now_s()),
         )
         queue = [entry for entry in queue if not self._courier.is_hopeless(entry.entry_id)]
         if queue and await self._gate.closed_s() > 0:
@@ -282,4 +285,8 @@ class Delivery:
             hold = self._hold(entry_id, seen.attempts + 1, began_s, revived=revived)
             return await self._courier.carry(hold, fields)
         finally:
-            self._in_hand.discard(seen.entry_id)
+            self._put_down(seen.entry_id)
+
+    def _put_down(self, entry_id: bytes) -> None:
+        self._in_hand.discard(entry_id)
+        self._waits.begin_anew(entry_id)

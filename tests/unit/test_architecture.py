@@ -55,6 +55,7 @@ PURE = [
     "services/notifier/server_clock.py",
     "services/notifier/quiet.py",
     "services/notifier/sources.py",
+    "services/notifier/waits.py",
     "services/notifier/wording.py",
     "shared/answering.py",
     "shared/candle.py",

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 
 from cli.embedded_redis import RedisServer, running_redis
 from services.notifier import delivery
+from services.notifier.channels import TryAgain
+from services.notifier.decisions import Pending
 from services.notifier.inbox import Inbox
 from shared import keys
 from tests.waiting import wait_until
@@ -124,6 +126,25 @@ async def test_what_the_dead_held_is_taken_at_once_when_a_notifier_starts(
     await bench.deliver(channel, bench.settings(), "here-2")
     await wait_until(lambda: channel.accepted)
     assert looks.count == 1
+
+
+async def test_a_clock_of_redis_set_back_makes_what_failed_wait_no_longer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Inbox.pending
+
+    async def pending(inbox: Inbox) -> list[Pending]:
+        return [replace(entry, idle_ms=0) for entry in await look(inbox)]  # as Redis says it
+
+    channel, one = FakeChannel(), fresh_signal()
+    channel.troubles[one.id, "one"] = TryAgain("busy", "busy")
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(one)
+    await wait_until(lambda: channel.asked)
+    monkeypatch.setattr(Inbox, "pending", pending)
+    await wait_until(lambda: len(channel.asked) > 5)
+    channel.troubles.clear()
+    await bench.until_settled("fake", 1)
 
 
 async def test_a_clock_of_redis_set_forward_makes_no_live_notifier_look_dead(
