@@ -110,11 +110,16 @@ class Ingest:
 
     async def run(self) -> None:
         """Check the market, load the history, then feed until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lookout.run())  # who reaches nobody is blind, too
+            await self._feed()
+
+    async def _feed(self) -> None:
         market = await look_up(self.rest, self._settings.symbol)
         await self._tell(market)
         self._heartbeat.state = "loading history"
         async with asyncio.TaskGroup() as group:
-            for watch in (self._conflicts, self._lookout, self._clock_watch):
+            for watch in (self._conflicts, self._clock_watch):
                 group.create_task(watch.run())
             loads = {
                 name: group.create_task(

@@ -25,6 +25,7 @@ from services.ingest.sight import (
     worst,
 )
 from services.ingest.stream_reader import StreamReader
+from services.ingest.unreached import Unreached
 from shared import steady
 from shared.events import EventsWriter, Trouble
 from shared.times import utc
@@ -82,6 +83,8 @@ class Lookout:
         self._blind_after_ms, self._deadline_ms = blind_after_ms, deadline_ms
         self._by_socket = by_socket
         self._sight, self._stood = Sight(), False
+        intervals_ms = {name: feed.interval_ms for name, feed in feeds.items()}
+        self._unreached = Unreached(intervals_ms, blind_after_ms)
         self._arrivals: list[tuple[str, Arrival]] = []
         self._news = asyncio.Event()
 
@@ -113,6 +116,31 @@ class Lookout:
             lapses = await self._confirmed(arrivals)
             if lapses:
                 await self._begin(await self._widened(lapses))
+        elif self._nothing_reached and (lapses := await self._unfed()):
+            await self._begin(worst(lapses))
+
+    @property
+    def _nothing_reached(self) -> bool:
+        nothing_seen = all(feed.seen_ms is None for feed in self._feeds.values())
+        return self._exchange_ms() is None or nothing_seen
+
+    async def _unfed(self) -> list[Lapse]:
+        """What is overdue as far as a process can tell that has not reached the exchange."""
+        lapses = await self._look_from_afar()
+        if lapses and self._exchange_ms() is None:
+            await self._ask()
+            lapses = await self._look_from_afar()
+        return lapses
+
+    async def _look_from_afar(self) -> list[Lapse]:
+        lasts = {name: await self._reader.last(name) for name in self._feeds}
+        now_s, now_ms = steady.now_s(), time.time() * 1000
+        return self._unreached.look(lasts, now_s, now_ms, self._exchange_ms())
+
+    async def _ask(self) -> None:
+        with suppress(Unreachable, TimeoutError):
+            async with asyncio.timeout(_ASK_S):
+                await self._rest.server_time()
 
     def _overdue(self) -> list[Lapse]:
         """As far as we know."""
@@ -134,9 +162,7 @@ class Lookout:
 
         Another process may have written, we may have been suspended, the clock may be wrong.
         """
-        with suppress(Unreachable, TimeoutError):
-            async with asyncio.timeout(_ASK_S):
-                await self._rest.server_time()
+        await self._ask()
         ends = {}
         for name, feed in self._feeds.items():
             await feed.look()

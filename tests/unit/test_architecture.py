@@ -38,6 +38,7 @@ PURE = [
     "services/ingest/reach.py",
     "services/ingest/sight.py",
     "services/ingest/skew.py",
+    "services/ingest/unreached.py",
     "services/ingest/watch.py",
     "services/ingest/weight.py",
     "services/ingest/witness.py",

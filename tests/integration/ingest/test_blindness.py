@@ -154,6 +154,20 @@ async def test_who_is_blind_says_so_meanwhile_and_a_restarted_process_ends_it(
         assert not await each_redis.hgetall(keys.TROUBLES)
 
 
+async def test_who_never_reaches_the_exchange_is_told_as_blind(
+    bench: Bench, each_redis: Redis
+) -> None:
+    limits = {"close_deadline_seconds": 0.3, "blind_after_seconds": 0.6}
+    async with Exchange(market(1), start_ms=START_MS, speed=1.0) as exchange:
+        exchange.refuse_connections(for_ms=HOUR_MS, port="both")
+        config = bench.config(exchange, exchange=limits)
+        await bench.start(config)
+        (blind,) = await until_told(each_redis, 1)
+        assert (blind.state, blind.alert) == ("blind", True)
+        trouble = await each_redis.hget(keys.TROUBLES, SUBJECT)
+        assert trouble == f"blind {blind.since_ms}".encode()
+
+
 async def test_nothing_is_told_of_the_usual(bench: Bench, each_redis: Redis) -> None:
     # A history that two load; reconnects, a late close, a twin that sleeps, one that is restarted.
     async with Exchange(market(2), start_ms=MARKET_START_MS + DAY_MS, speed=80.0) as exchange:
