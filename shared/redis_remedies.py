@@ -83,6 +83,10 @@ _REMEDIES: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...] | s
         f"does not answer within {COMMAND_TIMEOUT_S:.0f} s: is it overloaded or paused{{tls}}?",
     ),
     (NodeLost, "has a node that cannot be reached, {text}: start it, or wait for its replica"),
+    (
+        (exceptions.InvalidResponse, UnicodeDecodeError),
+        "is no Redis, by what answers there: correct redis.url",
+    ),
     ((exceptions.ConnectionError, OSError), "cannot be reached ({cause}): {start}"),
 )
 _START = "start it, or correct redis.url"

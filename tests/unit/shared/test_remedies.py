@@ -75,6 +75,10 @@ def certificate(code: int) -> exceptions.ConnectionError:
             exceptions.ConnectionError("Connection closed by server."),
             "cannot be reached (Connection closed by server.): start it",
         ),
+        (
+            exceptions.InvalidResponse("Protocol Error: b'HTTP/1.1 400 Bad Request'"),
+            "is no Redis, by what answers there: correct redis.url",
+        ),
         (ConnectionResetError(104, "Connection reset by peer"), "(Connection reset by peer)"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
