@@ -304,6 +304,9 @@ def _add_dead(parser: argparse.ArgumentParser, common: "_Parser") -> None:
         changed.add_argument("--channel", choices=CHANNELS, help="with --all: only of this one")
 
 
+_ALL = 1_000_000_000
+
+
 def _positive(text: str) -> float:
     try:
         value = float(text)
@@ -319,6 +322,7 @@ def _speed(text: str) -> float | None:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
+    if not text.isdecimal() or not text.strip("0"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+    # More than a stream can hold, and than Redis takes, is all there is.
+    return min(int(text), _ALL) if len(text) < 20 else _ALL

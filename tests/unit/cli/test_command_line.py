@@ -77,6 +77,7 @@ def test_numbers_are_read_as_meant() -> None:
     assert parse([*replay, "--speed", "1.5"]).speed == 1.5
     assert parse(["signals", "-n", "3"]).count == 3
     assert parse(["events", "-n", "4", "--json"]).count == 4
+    assert parse(["signals", "-n", "9" * 5000]).count == 1_000_000_000  # what Redis takes
 
 
 @pytest.mark.parametrize(
