@@ -58,7 +58,8 @@ def doctor(chosen: argparse.Namespace) -> int:
 def status(chosen: argparse.Namespace) -> int:
     from cli.status import command  # noqa: PLC0415
 
-    return command.run(_settings_of_a_running_scanner(chosen.config), chosen.json)
+    settings = _settings_of_a_running_scanner(chosen.config)
+    return command.run(settings, chosen.config, chosen.json)
 
 
 def health(chosen: argparse.Namespace) -> int:
@@ -106,9 +107,8 @@ def unmute(chosen: argparse.Namespace) -> int:
 def test_alert(chosen: argparse.Namespace) -> int:
     from cli import test_alert_command  # noqa: PLC0415
 
-    return test_alert_command.run(
-        _settings_of_a_running_scanner(chosen.config), chosen.channel, chosen.timeout
-    )
+    settings = _settings_of_a_running_scanner(chosen.config)
+    return test_alert_command.run(settings, chosen.config, chosen.channel, chosen.timeout)
 
 
 def config_check(chosen: argparse.Namespace) -> int:

@@ -2,8 +2,8 @@
 
 A service runs in a session of its own, so Ctrl-C in the terminal reaches only the supervisor,
 which then asks each service with SIGTERM. If the supervisor itself is killed, the kernel asks
-them (``cli.processes``). A service that refuses its configuration is not started again: it would
-refuse for ever.
+them (``cli.processes``). One that hangs is ended, so that it is started again. A service that
+refuses its configuration is not started again: it would refuse for ever.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ from types import TracebackType
 from typing import Self
 
 from cli import EXIT_STOPPED, EXIT_USAGE, CommandError
+from cli.hang_watch import end_if_hung
 from cli.processes import bound
+from shared.health_address import door_of
 
 SERVICES = ("ingest", "indicators", "detector", "notifier")
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +44,8 @@ class ServiceSpec:
     command: tuple[str, ...]
     log: Path | None = None
     """Where its output is appended; None leaves it on the console."""
+    door: str = ""
+    """Where it can be asked whether it is well; one that hangs is ended. Empty = nowhere."""
 
 
 class ServiceRefused(CommandError):
@@ -65,6 +69,7 @@ def services(
             # -P: a folder named like one of ours, lying where the operator stands, is not ours.
             (sys.executable, "-P", "-m", f"services.{name}", *options),
             log_directory / f"{name}.log" if log_directory else None,
+            door_of(name, instance, config),
         )
         for name in names
     ]
@@ -187,10 +192,16 @@ class Supervisor:
         process = await self._start(spec)
         self._processes[spec.name] = process
         started.set()
+        watching = asyncio.ensure_future(self._watch(spec, process))
         try:
             return await process.wait()
         finally:
+            watching.cancel()
             await self._end(process)
+
+    async def _watch(self, spec: ServiceSpec, process: Process) -> None:
+        if spec.door:
+            await end_if_hung(spec.name, spec.door, process, self._say)
 
     async def _start(self, spec: ServiceSpec) -> Process:
         log = None

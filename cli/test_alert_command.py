@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from redis.asyncio import Redis
@@ -17,11 +18,14 @@ from redis.exceptions import RedisError
 from cli import EXIT_FAILURE, CommandError, clock
 from cli.asking import ANSWER_S, answered
 from cli.dead_letters import tags_of
+from cli.here import knock_at, start_alone
+from cli.write_probe import would_write
 from services.notifier.dead_letter import says_dead
 from shared import keys
 from shared.candle import Fields
 from shared.log import Line
 from shared.market import market_of
+from shared.redis_remedies import runs_by_up
 from shared.settings import Settings
 from shared.trade_signal import Signal, example_signal
 
@@ -45,22 +49,24 @@ class Outcome:
     Attributes:
         record: The entry of the ledger, None while there is none.
         trouble: What stands in the way, as far as that is known.
+        refused: Whether it is not tried again: a dead letter.
     """
 
     channel: str
     tag: str
     record: bytes | None
     trouble: str = ""
+    refused: bool = False
 
 
-def run(settings: Settings, channel: str | None, timeout_s: float) -> int:
+def run(settings: Settings, config: Path | None, channel: str | None, timeout_s: float) -> int:
     """Send a test by one channel or all; 0 only if everybody's peer accepted it."""
     clean = Line("test-alert", settings.secrets()).clean
     tags = _wanted(settings, channel)
     signal = test_of(settings, channel or "", clock.now_ms())
 
     async def dialogue(client: Redis) -> list[Outcome]:
-        await _require_notifier(client, settings, tags)
+        await _require_notifier(client, settings, config, tags)
         await _add(client, settings, signal)
         print(f"{signal.id} is on its way; waiting up to {timeout_s:g} s", flush=True)
         return await _outcomes(client, signal, tags, timeout_s)
@@ -69,7 +75,7 @@ def run(settings: Settings, channel: str | None, timeout_s: float) -> int:
     for outcome in found:
         print(clean(said(outcome, signal.received_at_ms, timeout_s)))
     missing = [outcome for outcome in found if outcome.record is None]
-    if missing:
+    if any(not outcome.refused for outcome in missing):
         print("It may still arrive: ./btc-scanner signals says what became of it.")
     return EXIT_FAILURE if missing else 0
 
@@ -94,6 +100,9 @@ def test_of(settings: Settings, only: str, now_ms: int) -> Signal:
 def said(outcome: Outcome, sent_ms: int, timeout_s: float) -> str:
     """``email 5f2b1c00: delivered in 120 ms: 250 OK``, or what is in the way."""
     who = f"{outcome.channel:<9} {outcome.tag}"
+    if outcome.refused:
+        words = f"refused, now a dead letter: {outcome.trouble}"
+        return f"{who}  {words} (./btc-scanner dead list)"
     if outcome.record is None:
         return f"{who}  NOT delivered within {timeout_s:g} s: {outcome.trouble}"
     at, _, rest = outcome.record.decode(errors="replace").partition(" ")
@@ -117,15 +126,13 @@ def _wanted(settings: Settings, channel: str | None) -> dict[str, list[str]]:
 
 
 async def _require_notifier(
-    client: Redis, settings: Settings, tags: Mapping[str, Sequence[str]]
+    client: Redis, settings: Settings, config: Path | None, tags: Mapping[str, Sequence[str]]
 ) -> None:
     """Raise unless a notifier that serves the channels is alive: later, a test surprises."""
+    await would_write(client)  # else nobody can write a heartbeat
     beats = await _beats(client, settings)
     if not beats:
-        raise CommandError(
-            "no notifier runs, so nothing is delivered: start all with ./btc-scanner up,"
-            " or it alone with python -m services.notifier"
-        )
+        raise CommandError(await _why_nobody(settings, config))
     served = {name for beat in beats for name in beat.get(b"channels", b"").decode().split()}
     for channel in tags:
         if channel not in served:
@@ -133,6 +140,23 @@ async def _require_notifier(
                 f"the running notifier does not serve {channel}: it was started with another"
                 " configuration; restart it"
             )
+
+
+async def _why_nobody(settings: Settings, config: Path | None) -> str:
+    """Why no notifier writes heartbeats, and what to do."""
+    up = runs_by_up(settings.redis.effective_url)
+    there = await knock_at("notifier", config)
+    if there.hangs:
+        again = "up" if up else "whatever runs it"
+        return f"the notifier hangs: kill -9 {there.pid}; {again} starts it again"
+    if there.pid is not None:
+        return f"the notifier writes no heartbeat; its process {there.pid} says: {there.answer}"
+    if up:
+        return "no notifier runs just now: up starts it again by itself; if not, see what up prints"
+    return (
+        "no notifier runs, so nothing is delivered: start all with ./btc-scanner up,"
+        f" or it alone with {start_alone(config)}notifier"
+    )
 
 
 async def _beats(client: Redis, settings: Settings) -> list[dict[bytes, bytes]]:
@@ -169,7 +193,13 @@ async def _outcomes(
     return [
         Outcome(channel, tag, record, "")
         if record is not None and not says_dead(record)
-        else Outcome(channel, tag, None, await _trouble(client, channel, signal, tag))
+        else Outcome(
+            channel,
+            tag,
+            None,
+            await _trouble(client, channel, signal, tag),
+            refused=record is not None,
+        )
         for (channel, tag), record in zip(ledger, records, strict=True)
     ]
 
@@ -189,8 +219,7 @@ async def _dead_letter(client: Redis, channel: str, signal: Signal, tag: str) ->
 async def _trouble(client: Redis, channel: str, signal: Signal, tag: str) -> str:
     """Why the test is not delivered, from what the notifier has written."""
     if letter := await _dead_letter(client, channel, signal, tag):
-        reason = letter.get(b"reason", b"it was refused").decode(errors="replace")
-        return f"a dead letter: {reason}"
+        return letter.get(b"reason", b"it was refused").decode(errors="replace")
     gate = await _text(client, keys.gate(channel))
     if gate:
         return f"the channel is stopped: {gate}"

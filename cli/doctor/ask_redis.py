@@ -13,17 +13,14 @@ from cli.doctor.installation import Installation
 from cli.doctor.report import Finding, fail, ok, split, warn
 from cli.doctor.verdicts.redis import Server, judge
 from cli.redis_binary import RedisUnavailable, find_server
+from cli.write_probe import each_primary, would_write
 from services.notifier.background import in_background
 from shared.redis_access import RedisAccess, check_version
-from shared.redis_cluster import ClusterClient
 from shared.redis_remedies import remedy, shown_url
 
 ANSWER_S = 6.0
 _LEAVE_S = 0.5
 _SETTINGS = ("appendfsync", "appendonly", "maxmemory-policy")
-# Writes nothing, but is refused wherever a write would be: a script that does not declare that it
-# will not write (out of memory, read-only replica, disk full, too few replicas).
-_WOULD_WRITE = "#!lua\nreturn 1"
 
 
 @asynccontextmanager
@@ -74,15 +71,14 @@ async def _asked(found: Installation, url: str) -> AsyncIterator[Finding]:
             await client.ping()
             ms = (time.monotonic() - began_s) * 1000
             await check_version(client)
-            servers = [await _server(name, node) for name, node in await _nodes(client)]
+            servers = [await _server(name, node) for name, node in await each_primary(client)]
             version = servers[0].version
             yield ok("Redis", f"{version} answers at {shown_url(url)} in {ms:.0f} ms{whose}")
             for server in servers:
                 for finding in judge(server):
                     yield finding
             check = "Redis writes"
-            for _, node in await _nodes(client):
-                await node.eval(_WOULD_WRITE, 0)
+            await would_write(client)
             yield ok("Redis writes", "it takes them")
     except (RedisError, OSError) as error:
         yield _refusal(check, error, url)
@@ -98,11 +94,6 @@ def _refusal(check: str, error: Exception, url: str) -> Finding:
     if not advice:
         what, _, advice = words.partition(": ")
     return fail(check, what, advice or "see its log")
-
-
-async def _nodes(client: Redis) -> list[tuple[str, Redis]]:
-    """Each server that is written to, by name; the only one has none."""
-    return await client.each_primary() if isinstance(client, ClusterClient) else [("", client)]
 
 
 async def _server(name: str, node: Redis) -> Server:

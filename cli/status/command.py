@@ -4,21 +4,28 @@ import asyncio
 import json
 import os
 import sys
+from dataclasses import replace
+from pathlib import Path
+
+from redis.asyncio import Redis
 
 from cli import EXIT_FAILURE, clock
 from cli.asking import RedisUnusable, answered
+from cli.here import knock_at, start_alone
 from cli.status.document import document, unreachable_document
+from cli.status.facts import SERVICES, Door, Facts, Here
 from cli.status.gather import gather
 from cli.status.screen import headline, text
 from cli.status.verdict import Problem, Verdict, judge
-from shared.redis_remedies import shown_url
+from cli.write_probe import why_no_writes
+from shared.redis_remedies import runs_by_up, shown_url
 from shared.settings import Settings
 
 
-def run(settings: Settings, as_json: bool) -> int:
+def run(settings: Settings, config: Path | None, as_json: bool) -> int:
     """Print how everything is; 0 only if nothing is wrong."""
     try:
-        facts = asyncio.run(answered(settings, lambda client: gather(client, settings)))
+        facts = asyncio.run(_facts(settings, config))
     except RedisUnusable as error:
         verdict = Verdict((Problem(error.what, error.advice),))
         at_ms, url = clock.now_ms(), shown_url(settings.redis.effective_url)
@@ -31,6 +38,31 @@ def run(settings: Settings, as_json: bool) -> int:
     else:
         print(_coloured(text(facts, verdict).split("\n"), healthy=verdict.healthy))
     return 0 if verdict.healthy else EXIT_FAILURE
+
+
+async def _facts(settings: Settings, config: Path | None) -> Facts:
+    """What Redis knows, and what this host knows of the services that Redis does not."""
+    url = settings.redis.effective_url
+
+    async def ask(client: Redis) -> Facts:
+        facts = await gather(client, settings)
+        refuses = await why_no_writes(client, url)
+        return replace(facts, redis=replace(facts.redis, refuses=refuses))
+
+    facts = await answered(settings, ask)
+    return replace(
+        facts, here=Here(runs_by_up(url), start_alone(config), await _doors(facts, config))
+    )
+
+
+async def _doors(facts: Facts, config: Path | None) -> dict[str, Door]:
+    absent = [name for name in SERVICES if not facts.present(name)]
+    found = [await knock_at(name, config) for name in absent]
+    return {
+        name: Door(each.pid, each.answer)
+        for name, each in zip(absent, found, strict=True)
+        if each.pid is not None
+    }
 
 
 def _coloured(lines: list[str], *, healthy: bool = False) -> str:

@@ -11,6 +11,7 @@ def document(facts: Facts, verdict: Verdict) -> dict[str, Any]:
     """All of it as JSON types."""
     found = asdict(facts)
     found["redis"]["reachable"] = True
+    del found["here"]  # the problems say what follows from it
     return {**_judged(verdict), **found}
 
 

@@ -5,7 +5,7 @@ difference of two machines' clocks where the exchange's own word is known.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SERVICES = ("ingest", "indicators", "detector", "notifier")
 # A heartbeat lives longer than its process: this many missed beats mean that nobody is there.
@@ -14,8 +14,35 @@ _SHORTEST_SILENCE_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """A process on this host whose heartbeat is missing; ``says`` is empty where it hangs."""
+
+    pid: int
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What this host knows besides Redis.
+
+    Attributes:
+        up: Whether ``up`` runs the Redis, and so the services, on this host.
+        start: The command that starts a single service, without its name at the end.
+        doors: Service → its process, of those without a heartbeat.
+    """
+
+    up: bool = False
+    start: str = "python -m services."
+    doors: Mapping[str, Door] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """The server; None where it may not be asked."""
+    """The server; None where it may not be asked.
+
+    Attributes:
+        refuses: Why it takes no writes, and what to do; empty while it takes them.
+    """
 
     url: str
     version: str
@@ -23,6 +50,7 @@ class RedisFacts:
     aof: bool | None
     maxmemory_bytes: int | None
     maxmemory_policy: str | None
+    refuses: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +218,7 @@ class Facts:
     troubles: tuple[Standing, ...]
     max_clock_skew_ms: float | None = None
     muted: str = ""
+    here: Here = Here()
 
     def present(self, service: str) -> list[Instance]:
         """The instances that still write heartbeats."""

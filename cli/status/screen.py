@@ -43,9 +43,19 @@ def _services(facts: Facts) -> Iterator[str]:
     for name in SERVICES:
         instances = [each for each in facts.services if each.service == name]
         if not instances:
-            yield f"  {name:<11}does not run"
+            yield f"  {name:<11}{_absence(facts, name)}"
         for each in instances:
             yield from _instance(each, missed=each not in facts.present(name))
+
+
+def _absence(facts: Facts, name: str) -> str:
+    """Why there is no heartbeat of a service."""
+    if facts.redis.refuses:
+        return "unknown: Redis takes no heartbeats"
+    door = facts.here.doors.get(name)
+    if door is None:
+        return "does not run"
+    return f"process {door.pid}: {door.says or 'hangs'}"
 
 
 def _instance(each: Instance, *, missed: bool) -> Iterator[str]:

@@ -14,6 +14,7 @@ from shared.wellbeing import LONGEST_WAIT_MS
 
 _STARTING_MS = 120_000
 _UP = "start all with: ./btc-scanner up"
+_UP_STARTS = "up, which runs here, starts it again by itself; if not, see what up prints"
 _EMPTY_REMEDY = (
     "./btc-scanner up starts all four services; ./btc-scanner demo shows them at work without any"
     " configuration"
@@ -43,10 +44,12 @@ class Verdict:
 
 def judge(facts: Facts) -> Verdict:
     """What is wrong and what is noteworthy; causes stand before their consequences."""
-    if not facts.services and not any(facts.streams.values()):
+    empty = not facts.services and not any(facts.streams.values())
+    if empty and not facts.redis.refuses and not facts.here.doors:
         nothing = f"nothing runs yet: {facts.redis.url} is empty"
         return Verdict((Problem(nothing, _EMPTY_REMEDY),))
     problems = (
+        *_refusals(facts.redis),
         *_service_problems(facts),
         *_trouble_problems(facts),
         *_candle_problems(facts),
@@ -56,26 +59,48 @@ def judge(facts: Facts) -> Verdict:
     return Verdict(problems, tuple(_remarks(facts)))
 
 
+def _refusals(redis: RedisFacts) -> Iterator[Problem]:
+    """Nothing goes on without writes, not even the heartbeats by which services are known."""
+    if redis.refuses:
+        what, _, advice = redis.refuses.partition(": ")
+        after = "services that run wait for that, and go on by themselves"
+        yield Problem(what, f"{advice or 'see its log'}; {after}")
+
+
 def _service_problems(facts: Facts) -> Iterator[Problem]:
     absent = [name for name in SERVICES if not facts.present(name)]
-    if len(absent) == len(SERVICES):
-        yield Problem("none of the services runs", _UP)
+    if facts.redis.refuses:
+        absent = []  # they may run, and cannot say so
+    if len(absent) == len(SERVICES) and not facts.here.doors:
+        yield Problem("none of the services runs", _UP_STARTS if facts.here.up else _UP)
         absent = []
     for name in absent:
-        start = f"{_UP}, or alone: python -m services.{name}"
-        silent = [each for each in facts.services if each.service == name]
-        if silent:
-            last = min(silent, key=lambda each: each.beat_age_ms)
-            yield Problem(
-                f"{name} has been silent for {duration(last.beat_age_ms)}",
-                f"if process {last.pid} on {last.host} still runs, it hangs: kill it; {start}",
-            )
-        else:
-            yield Problem(f"{name} does not run", start)
+        yield _absence(facts, name)
     for name in SERVICES:
         present = facts.present(name)
         for instance in present:
             yield from _instance_problems(instance, alone=len(present) == 1)
+
+
+def _absence(facts: Facts, name: str) -> Problem:
+    """A service without a heartbeat: hung, started just now, or not there."""
+    here = facts.here
+    start = _UP_STARTS if here.up else f"{_UP}, or alone: {here.start}{name}"
+    again = "up starts it again" if here.up else f"then {start}"
+    silent = [each for each in facts.services if each.service == name]
+    last = min(silent, key=lambda each: each.beat_age_ms, default=None)
+    what = f"{name} has been silent for {duration(last.beat_age_ms)}" if last else ""
+    door = here.doors.get(name)
+    if door and not door.says:
+        return Problem(what or f"{name} does not answer", f"it hangs: kill -9 {door.pid} ({again})")
+    if door:
+        what = f"{name} writes no heartbeat; its process {door.pid} says: {door.says}"
+        remedy = f"look again in a minute; if that stays, restart it: kill {door.pid} ({again})"
+        return Problem(what, remedy)
+    if last:
+        hung = f"if process {last.pid} on {last.host} still runs, it hangs: kill -9 {last.pid}"
+        return Problem(what, f"{hung}; {start}")
+    return Problem(f"{name} does not run", start)
 
 
 def _instance_problems(instance: Instance, *, alone: bool) -> Iterator[Problem]:

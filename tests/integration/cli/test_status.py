@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -296,8 +297,8 @@ async def test_a_channel_is_told_with_what_waits_in_it(
     signals = [
         example_signal(close_time_ms=ms * 600_000, received_at_ms=now_ms()) for ms in range(1, 4)
     ]
-    for number, signal in enumerate(signals, 1):
-        await scanner.signals.judge(f"{number}-0", signal)
+    for number, each in enumerate(signals, 1):
+        await scanner.signals.judge(f"{number}-0", each)
     (first, _), (second, _) = await inbox.read(2, 10)
     await scanner.delivered(signals[0], first)
     await inbox.note_failure("the server hung up", now_ms())
@@ -358,6 +359,74 @@ async def test_an_acl_that_hides_the_server_leaves_the_rest(
             await answered(limited, lambda viewer: gather(viewer, limited))
     finally:
         await client.execute_command("ACL", "DELUSER", "viewer")
+
+
+async def test_a_full_redis_is_the_first_problem_whether_heartbeats_are_left_or_not(
+    scanner: Scanner, each_redis: Redis, tmp_path: Path
+) -> None:
+    await scanner.is_well()
+    await each_redis.config_set("maxmemory", 1)
+    try:
+        for gone in (0, len(SERVICES)):
+            for service in SERVICES[:gone]:
+                await each_redis.delete(keys.health(service, "1"))
+            code, out, _ = await command("status", "--json", config=tmp_path / "config.json")
+            found = json.loads(out)
+            assert code == 1
+            (problem,) = found["problems"]
+            assert problem["what"].endswith("is out of memory")
+            assert problem["remedy"].startswith("raise maxmemory")
+            assert "is out of memory" in found["redis"]["refuses"]
+        _, out, _ = await command("status", config=tmp_path / "config.json")
+        assert "  ingest     unknown: Redis takes no heartbeats" in out
+        code, _, err = await command("test-alert", config=tmp_path / "config.json")
+        assert (code, "is out of memory: raise maxmemory" in err) == (1, True)
+    finally:
+        await each_redis.config_set("maxmemory", 0)
+
+
+async def test_a_hung_service_is_told_with_the_remedies_that_work(
+    scanner: Scanner, each_redis: Redis, each_redis_url: str, tmp_path: Path
+) -> None:
+    """The remedies are followed to the letter, from another folder."""
+    # By this file the server would pass for one that `up` runs.
+    noted = Path(each_redis_url.removeprefix("unix://")).with_name("url")
+    noted.rename(noted.with_name("hidden"))
+    await scanner.is_well()
+    config = tmp_path / "config.json"
+    key = keys.health("detector", "1")
+    await each_redis.delete(key)
+    (tmp_path / "elsewhere").mkdir()
+    processes: list[asyncio.subprocess.Process] = []
+
+    async def remedy_of(what: str) -> str:
+        _, out, _ = await command("status", "--json", config=config)
+        return {each["what"]: each["remedy"] for each in json.loads(out)["problems"]}[what]
+
+    async def follow() -> asyncio.subprocess.Process:
+        start = (await remedy_of("detector does not run")).partition(", or alone: ")[2]
+        process = await asyncio.create_subprocess_shell(
+            f"exec env {start}", cwd=tmp_path / "elsewhere", stderr=asyncio.subprocess.DEVNULL
+        )
+        processes.append(process)
+        await wait_until(lambda: each_redis.exists(key), "the heartbeat")
+        return process
+
+    try:
+        first = await follow()
+        first.send_signal(signal.SIGSTOP)
+        await each_redis.delete(key)
+        advice = await remedy_of("detector does not answer")
+        assert advice.startswith(f"it hangs: kill -9 {first.pid} (then start all with")
+        os.kill(int(advice.split()[4]), signal.SIGKILL)
+        assert await first.wait() == -signal.SIGKILL
+        await follow()
+    finally:
+        noted.with_name("hidden").rename(noted)
+        for process in processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
 
 @contextmanager

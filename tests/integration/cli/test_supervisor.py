@@ -3,17 +3,21 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cli import CommandError
+from cli import CommandError, hang_watch
+from cli.doors import Knock, knock
 from cli.supervisor import ROOT, ServiceRefused, ServiceSpec, Supervisor, delays, services
 from cli.up_command import REDIS_URL_VARIABLE, redis_directory
+from tests.waiting import wait_until
 
 NOTE = "import os, signal, sys, time; open({path!r}, 'a').write(f'{{os.getpid()}}\\n');"
 STAY = "time.sleep(60)"
@@ -154,6 +158,79 @@ async def test_services_get_the_environment_and_the_import_path(stage: Stage) ->
     log = loud.log
     async with Supervisor([loud], environment={"X": "y"}):
         await _until(lambda: log.exists() and log.read_text() == f"{ROOT} y\n")
+
+
+async def test_a_service_that_hangs_is_ended_and_started_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real one, which waits for a Redis that is not there: that alone is no reason."""
+    for name, value in (("EVERY_S", 0.1), ("PATIENCE_S", 1.0), ("ROUNDS", 2)):
+        monkeypatch.setattr(hang_watch, name, value)
+    config = stage.folder / "config.json"
+    config.write_text('{"redis": {"url": "redis://127.0.0.1:1"}, "logging": {"file": ""}}')
+    specs = services(config, names=("detector",), log_directory=stage.folder)
+    assert specs[0].log
+    log = specs[0].log
+
+    async def answers() -> bool:
+        return bool((await knock(specs[0].door, 5.0)).answer)
+
+    async with stage.supervisor(*specs) as supervisor:
+        for deaths in (1, 2):
+            pid = supervisor.pid("detector")
+            await wait_until(answers, "an answer at the door")
+            assert (await knock(specs[0].door, 5.0)).pid == pid
+            assert pid
+            os.kill(pid, signal.SIGSTOP)
+            await wait_until(lambda n=deaths: len(stage.said) == 2 * n, "the restart")
+            await wait_until(lambda: supervisor.pid("detector"), "another process")
+            assert supervisor.pid("detector") != pid
+    assert stage.said[0] == "detector has not answered for 2.2 s: it hangs; ending it"
+    assert stage.said[1].startswith("detector was ended by SIGKILL; starting it again in ")
+    assert "cannot be reached" in log.read_text()
+
+
+async def test_one_whose_loop_hangs_writes_where(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("EVERY_S", 0.05), ("PATIENCE_S", 0.2), ("ROUNDS", 2)):
+        monkeypatch.setattr(hang_watch, name, value)
+    door = str(stage.folder / "door")
+    code = (
+        "import faulthandler, socket; faulthandler.enable();"
+        f"s = socket.socket(socket.AF_UNIX); os.path.exists({door!r}) and os.unlink({door!r});"
+        f"s.bind({door!r}); s.listen(); {STAY}"
+    )
+    hanging = replace(stage.service("a", code), door=door)
+    assert hanging.log
+    log = hanging.log
+    async with stage.supervisor(hanging):
+        await _until(lambda: len(stage.starts("a")) == 2)
+        await _until(lambda: "most recent call first" in log.read_text())
+    assert "a was ended by SIGABRT; starting it again in 0.01 s" in stage.said
+
+
+async def test_the_door_of_another_process_proves_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("EVERY_S", 0.01), ("PATIENCE_S", 0.05), ("ROUNDS", 1)):
+        monkeypatch.setattr(hang_watch, name, value)
+    door, knocks = str(stage.folder / "door"), 0
+
+    async def counted(address: str, patience_s: float) -> Knock:
+        nonlocal knocks
+        found = await knock(address, patience_s)
+        assert found.hangs
+        knocks += 1
+        return found
+
+    monkeypatch.setattr(hang_watch, "knock", counted)
+    with socket.socket(socket.AF_UNIX) as ours:
+        ours.bind(door)
+        ours.listen()
+        async with stage.supervisor(replace(stage.service("a"), door=door)):
+            await _until(lambda: knocks >= 3)
+    assert stage.said == []
 
 
 def test_the_services_are_called_with_absolute_configuration(

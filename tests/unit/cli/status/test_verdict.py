@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cli.status.facts import SERVICES, Facts, Standing
+from cli.status.facts import SERVICES, Door, Facts, Here, Standing
 from cli.status.screen import text
 from cli.status.verdict import Problem, Verdict, judge
 from tests.unit.cli.status.samples import (
@@ -37,6 +37,11 @@ def test_troubles_of_services_and_of_other_markets_are_remarks() -> None:
     )
 
 
+NO_NOTIFIER = facts(services=tuple(instance(name) for name in SERVICES if name != "notifier"))
+FULL = replace(
+    facts().redis, refuses="Redis at redis://db:6379/0 is out of memory: raise maxmemory"
+)
+
 UNHEALTHY = [
     (
         facts(services=tuple(instance(name) for name in SERVICES if name != "detector")),
@@ -46,7 +51,49 @@ UNHEALTHY = [
     (
         with_service(instance("notifier", beat_age_ms=12_000)),
         "notifier has been silent for 12 s",
-        "if process 7 on box still runs, it hangs: kill it; start all with: ./btc-scanner up",
+        "if process 7 on box still runs, it hangs: kill -9 7; start all with: ./btc-scanner up",
+    ),
+    (
+        replace(NO_NOTIFIER, here=Here(doors={"notifier": Door(123, "")})),
+        "notifier does not answer",
+        "it hangs: kill -9 123 (then start all with: ./btc-scanner up, or alone:",
+    ),
+    (
+        replace(NO_NOTIFIER, here=Here(up=True, doors={"notifier": Door(123, "")})),
+        "notifier does not answer",
+        "it hangs: kill -9 123 (up starts it again)",
+    ),
+    (
+        with_service(
+            instance("notifier", beat_age_ms=12_000), here=Here(True, "", {"notifier": Door(7, "")})
+        ),
+        "notifier has been silent for 12 s",
+        "it hangs: kill -9 7 (up starts it again)",
+    ),
+    (
+        replace(NO_NOTIFIER, here=Here(doors={"notifier": Door(123, "starting for 2 s")})),
+        "notifier writes no heartbeat; its process 123 says: starting for 2 s",
+        "look again in a minute; if that stays, restart it: kill 123 (then start all",
+    ),
+    (
+        replace(NO_NOTIFIER, here=Here(up=True)),
+        "notifier does not run",
+        "up, which runs here, starts it again by itself",
+    ),
+    (
+        facts(services=(), here=Here(up=True)),
+        "none of the services runs",
+        "up, which runs here, starts",
+    ),
+    (
+        facts(services=(), redis=FULL),
+        "Redis at redis://db:6379/0 is out of memory",
+        "raise maxmemory; services that run wait for that",
+    ),
+    (
+        facts(services=(), streams={}, candles=(), redis=FULL),
+        "Redis at redis://db:6379/0 is out of memory",
+        "raise maxmemory; services that run wait for that",
     ),
     (
         with_service(instance("detector", state="waiting: Redis at redis://db wants a password")),
