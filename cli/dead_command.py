@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from cli import CHANNELS, EXIT_FAILURE, EXIT_USAGE, CommandError
 from cli.asking import answered
-from cli.dead_letters import Letter, Letterbox, parsed, tags_of
+from cli.dead_letters import Letter, Letterbox, parsed, people_of, tags_of
 from cli.listing import INDENT
 from cli.words import wrapped
 from shared.settings import Settings
@@ -55,7 +55,8 @@ def show_list(settings: Settings, channel: str | None, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"dead_letters": [_document(each) for each in letters]}, indent=2))
     else:
-        print("\n".join([line for each in letters for line in _lines(each)] or [_NONE]))
+        shown = [line for each in letters for line in _lines(each, _known(settings, each))]
+        print("\n".join(shown or [_NONE]))
         if letters:
             print(f"\n{_HINT}")
     return 0
@@ -165,11 +166,17 @@ def _asked(settings: Settings, question: Callable[[Letterbox], Awaitable[T]]) ->
     )
 
 
-def _lines(letter: Letter) -> Iterator[str]:
+def _known(settings: Settings, letter: Letter) -> str:
+    """The recipient's address, masked; empty for one that is not configured now."""
+    return people_of(settings, letter.channel).get(letter.recipient, "")
+
+
+def _lines(letter: Letter, known: str) -> Iterator[str]:
     when = "when is not known" if letter.at_ms is None else utc(letter.at_ms)
     attempts = letter.attempts
     tries = f", {attempts} attempt{'' if attempts == 1 else 's'}" if attempts is not None else ""
-    yield f"{when:<25}{letter.name}, to {letter.recipient or 'nobody known'}{tries}"
+    who = f"{letter.recipient or 'nobody known'}{f' ({known})' if known else ''}"
+    yield f"{when:<25}{letter.name}, to {who}{tries}"
     for words in (letter.alert_id, letter.reason or "unreadable: it was edited"):
         yield from wrapped(words, INDENT, INDENT)
 

@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 import shared
 from cli import CHANNELS
+from cli.words import masked
 from services.notifier.channels import recipient
 from services.notifier.dead_letter import PREFIX
 from services.notifier.decisions import REVIVED, REVIVED_IDLE_MS
@@ -189,12 +190,17 @@ class Letterbox:
 
 def tags_of(settings: Settings, channel: str) -> list[str]:
     """The tags of the recipients that a channel has now."""
+    return list(people_of(settings, channel))
+
+
+def people_of(settings: Settings, channel: str) -> dict[str, str]:
+    """Tag → address or chat, masked, of the recipients that a channel has now."""
     addresses: dict[str, Sequence[str]] = {
         "email": settings.smtp.to_email if settings.smtp else (),
         "telegram": settings.telegram.chat_id,
         "console": ("stdout",),
     }
-    return [recipient(address).tag for address in addresses[channel]]
+    return {recipient(address).tag: masked(address) for address in addresses[channel]}
 
 
 def _entries(answer: object) -> list[tuple[bytes, dict[bytes, bytes]]]:

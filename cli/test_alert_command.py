@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from cli import EXIT_FAILURE, CommandError, clock
 from cli.asking import ANSWER_S, answered
-from cli.dead_letters import tags_of
+from cli.dead_letters import people_of, tags_of
 from cli.here import knock_at, start_alone
 from cli.write_probe import would_write
 from services.notifier.dead_letter import says_dead
@@ -73,7 +73,8 @@ def run(settings: Settings, config: Path | None, channel: str | None, timeout_s:
 
     found = asyncio.run(answered(settings, dialogue, ANSWER_S * 3 + timeout_s))
     for outcome in found:
-        print(clean(said(outcome, signal.received_at_ms, timeout_s)))
+        known = people_of(settings, outcome.channel)[outcome.tag]
+        print(clean(said(outcome, known, signal.received_at_ms, timeout_s)))
     missing = [outcome for outcome in found if outcome.record is None]
     if any(not outcome.refused for outcome in missing):
         print("It may still arrive: ./btc-scanner signals says what became of it.")
@@ -97,9 +98,9 @@ def test_of(settings: Settings, only: str, now_ms: int) -> Signal:
     )
 
 
-def said(outcome: Outcome, sent_ms: int, timeout_s: float) -> str:
-    """``email 5f2b1c00: delivered in 120 ms: 250 OK``, or what is in the way."""
-    who = f"{outcome.channel:<9} {outcome.tag}"
+def said(outcome: Outcome, known: str, sent_ms: int, timeout_s: float) -> str:
+    """``email 5f2b1c00 (t…r@example.org)  delivered in 120 ms: 250 OK``, or what is in the way."""
+    who = f"{outcome.channel:<9} {outcome.tag} ({known})"
     if outcome.refused:
         words = f"refused, now a dead letter: {outcome.trouble}"
         return f"{who}  {words} (./btc-scanner dead list)"
@@ -199,7 +200,7 @@ async def _outcomes(
             None,
             await _trouble(client, channel, signal, tag),
             refused=record is not None,
-        )  # fmt: skip
+        )
         for (channel, tag), record in zip(ledger, records, strict=True)
     ]
 
@@ -219,8 +220,7 @@ async def _dead_letter(client: Redis, channel: str, signal: Signal, tag: str) ->
 async def _trouble(client: Redis, channel: str, signal: Signal, tag: str) -> str:
     """Why the test is not delivered, from what the notifier has written."""
     if letter := await _dead_letter(client, channel, signal, tag):
-        reason = letter.get(b"reason", b"it was refused").decode(errors="replace")
-        return reason
+        return letter.get(b"reason", b"it was refused").decode(errors="replace")
     gate = await _text(client, keys.gate(channel))
     if gate:
         return f"the channel is stopped: {gate}"

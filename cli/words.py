@@ -62,3 +62,13 @@ def duration(milliseconds: float) -> str:
             rest = whole % size // smaller
             return f"{whole // size} {unit}" + (f" {rest} {part}" if rest else "")
     return f"{whole} s"
+
+
+def masked(address: str) -> str:
+    """``t…r@example.org``, ``-…4567``, ``@c…l``: known to whoever knows it, and not told whole."""
+    name, at, host = address.rpartition("@")
+    if name:
+        return f"{name[0]}…{name[-1] if len(name) > 3 else ''}{at}{host}"
+    if address.lstrip("-").isdecimal():
+        return f"{'-' if address.startswith('-') else ''}…{address[-min(4, len(address) // 2) :]}"
+    return f"{address[:2]}…{address[-1]}" if at else address

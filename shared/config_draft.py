@@ -64,6 +64,7 @@ class Draft:
         """Any key by ``BTC_SCANNER__SECTION__KEY``."""
         for variable in sorted(environ):
             if not variable.upper().startswith(PREFIX):
+                self.note_misspelt(variable)
                 continue
             place = VARIABLES.get(variable.upper())
             if place is None:
@@ -80,6 +81,16 @@ class Draft:
             text = environ[variable]
             if text or shape_of(*place) == "text":
                 self.put(*place, decode(*place, text), f"variable {variable}")
+
+    def note_misspelt(self, variable: str) -> None:
+        """``BTC_SCANNER_EXCHANGE__SYMBOL`` lacks an underscore, and would do nothing."""
+        name = variable.upper()
+        meant = [
+            right for right in VARIABLES if right.replace("__", "_") == name.replace("__", "_")
+        ]
+        if meant and name.startswith(PREFIX[:-1]):
+            what = "this environment variable does nothing: two underscores stand between its parts"
+            self.faults.append(Fault(errors.shown_key(variable), what, "", meant[0]))
 
     def add_own_login(self, environ: Mapping[str, str]) -> None:
         """The login at the installation's Redis, where that is the one to use."""

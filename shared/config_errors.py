@@ -188,6 +188,12 @@ def _range(bounds: Iterable[object]) -> str:
     return f"{low} {limits['le']}" if "le" in limits else ""
 
 
+def _single(info: FieldInfo) -> str:
+    """What one entry of a list may be."""
+    numbers = any(str(example).lstrip("-").isdecimal() for example in info.examples or ())
+    return "a whole number or text" if numbers else "text"
+
+
 def _expected(info: FieldInfo) -> str:
     form = _form(info)
     if get_origin(form.base) is Literal:
@@ -195,6 +201,8 @@ def _expected(info: FieldInfo) -> str:
     names = {int: "a whole number", float: "a number", bool: "true or false"}
     words = {"list": "a list of texts", "json": "an object", "text": "text"}
     text = names.get(cast("type", form.base), "") or words[shape(info)]
+    if shape(info) == "list" and info.examples and not isinstance(info.examples[0], list):
+        text = f"{_single(info)}, or a list of such"
     if form.base in (int, float):
         text += _range(form.bounds)
     return text + (" or null" if form.nullable else "")
@@ -243,12 +251,10 @@ def translate(
     near = ""
     if error["type"] == "literal_error":
         choices = [str(choice) for choice in get_args(_form(info).base)]
-        near = next(iter(get_close_matches(str(error["input"]), choices, n=1, cutoff=0.5)), "")
+        near = next(iter(get_close_matches(str(error["input"]), choices, n=1, cutoff=0.6)), "")
     what = _WHATS.get(error["type"], "") or f"is {kind(error['input'])}"
     if len(place) > 1 and error["type"] == "string_type":
-        numbers = any(isinstance(example, int) for example in info.examples or ())
-        either = "a number or text" if numbers else "text"
-        return Fault(path, what, f"give {either}{_example(info)}")
+        return Fault(path, what, f"give {_single(info)}{_example(info)}")
     if isinstance(error["input"], str) and _form(info).base in (int, float, bool):
         return Fault(path, what, f"give {_expected(info)}, without quotes{_example(info)}")
     return Fault(path, what, f"give {_expected(info)}{_example(info)}", near)

@@ -213,7 +213,10 @@ def _check(candles: Candles, path: Path, header_lines: int) -> None:
             | (candles.low > np.minimum(candles.open, candles.close)),
             "high and low do not enclose open and close; check the order of the columns",
         ),
-        (times % MINUTE_MS != 0, "the open time is not a whole minute; give 1m candles"),
+        (
+            times % MINUTE_MS != 0,
+            "the open time is not a whole minute in milliseconds; give 1m candles",
+        ),
         (
             np.concatenate(([False], steps <= 0)),
             "the open time is not after the previous one; sort the file and drop duplicates",

@@ -28,7 +28,8 @@ def run(settings: Settings, config: Path | None, as_json: bool) -> int:
         facts = asyncio.run(_facts(settings, config))
     except RedisUnusable as error:
         verdict = Verdict((Problem(error.what, error.advice),))
-        at_ms, url = clock.now_ms(), shown_url(settings.redis.effective_url)
+        at_ms = clock.now_ms()
+        url = "" if settings.redis.embedded else shown_url(settings.redis.effective_url)
         found = unreachable_document(at_ms, settings.exchange.symbol, url, verdict)
         print(json.dumps(found, indent=2) if as_json else _coloured(list(headline(verdict))))
         return EXIT_FAILURE

@@ -324,7 +324,7 @@ def test_another_place_for_the_environment(machine: Machine, tmp_path: Path) -> 
 def test_an_environment_that_cannot_be_written_is_named(machine: Machine) -> None:
     machine.add_python("python3.11", "3.11")
     (machine.home / ".venv" / ".lock").mkdir(parents=True)  # which not even root can write
-    done = machine.run("status", check=False)
+    done = machine.run("status")
     assert done.returncode == 1
     assert ".venv cannot be written; name another folder in BTC_SCANNER_VENV." in done.stderr
     assert "Is a directory" not in done.stderr

@@ -12,6 +12,8 @@ from shared.settings.fields.texts import distinct, one_line, one_or_many
 def _address(text: str) -> str:
     form = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*"
     if not re.fullmatch(form, text):
+        if re.fullmatch(rf"{form}(\s*[,;]\s*{form})+", text.strip()):
+            raise Wrong("is several addresses in one text", 'write a list: ["a@b.c", "d@e.f"]')
         raise Wrong("is not an email address", "give the address alone, like me@example.com")
     return text
 

@@ -20,7 +20,7 @@ def _redis_url(secret: SecretStr) -> SecretStr:
     if names_several(text):
         _several_hosts(text)
         return secret
-    parts = split_url(text, ("redis", "rediss", *SCHEMES, "unix"))
+    parts = split_url(text, ("redis", "rediss", *SCHEMES, "unix"), "redis://localhost:6379")
     if parts.fragment:
         raise Wrong("contains a #", "write a # in the password as %23")
     if parts.scheme == "unix":

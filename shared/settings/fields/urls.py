@@ -12,7 +12,7 @@ from shared.config_errors import Wrong
 from shared.settings.fields.texts import distinct, many
 
 
-def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+def split_url(text: str, schemes: tuple[str, ...], example: str = "") -> SplitResult:
     """The parts of a URL of one of the schemes; says nothing of what stood in it."""
     if re.search(r"[\s\x00-\x1f\x7f\ud800-\udfff]", text):
         raise Wrong("contains a space or control character", "remove it, or write it as %20")
@@ -31,7 +31,7 @@ def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
         listed = " or ".join(f"{scheme}://" for scheme in schemes)
         raise Wrong(
             f"does not begin with {listed}",
-            f"write it whole, like {schemes[-1]}://…",
+            f"write it whole, like {example or f'{schemes[-1]}://…'}",
             f"{near[0]}://" if near else "",
         )
     try:

@@ -483,6 +483,12 @@ async def test_without_redis_url_and_without_a_scanner_it_says_how_to_start(
         await answered(settings, lambda client: client.ping())
 
 
+async def test_where_no_scanner_runs_no_address_is_made_up(tmp_path: Path) -> None:
+    code, out, _ = await command("status", "--json", config=config_of(tmp_path, ""))
+    found = json.loads(out)
+    assert (code, found["redis"]) == (1, {"url": "", "reachable": False})
+
+
 async def test_status_sees_a_service_that_beats_by_itself(
     settings: Settings, scanner: Scanner
 ) -> None:

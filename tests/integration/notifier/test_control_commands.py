@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from cli.__main__ import main
 from cli.observe import read_signals
+from cli.words import masked
 from services.notifier.channels import recipient
 from services.notifier.sources import EVENTS
 from shared import keys
@@ -64,7 +65,8 @@ async def test_a_test_alert_reaches_everybody_by_the_real_way_even_while_muted(
     assert len(lines) == 3
     for (channel, address), text in zip(wanted, lines, strict=True):
         assert text.split()[:2] == [channel, recipient(address).tag]
-        assert "  delivered in " in text
+        assert f"({masked(address)})  delivered in " in text
+        assert address not in text
     signal_id = first.split()[0]
     assert [mail.signal_id for mail in mailbox.mails] == [signal_id] * 2
     assert len(bot_api.messages) == 1

@@ -111,7 +111,7 @@ async def test_letters_are_listed_newest_first_with_all_that_one_needs(desk: Des
     assert out.splitlines()[:5] == [
         f"when is not known        telegram:{later}, to nobody known",
         "                         unreadable: it was edited",
-        f"2025-11-02 14:35:00 UTC  {first}, to {tag}, 3 attempts",
+        f"2025-11-02 14:35:00 UTC  {first}, to {tag} (b…@example.org), 3 attempts",
         f"                         {signal.id}",
         f"{'':25}the server refuses the recipient (550 no such user): check smtp.to_email",
     ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.words import duration
+from cli.words import duration, masked
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,18 @@ from cli.words import duration
 )  # fmt: skip
 def test_durations_read_like_speech(milliseconds: int, shown: str) -> None:
     assert duration(milliseconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("trader@example.org", "t…r@example.org"),
+        ("me@example.org", "m…@example.org"),
+        ("-1001234564567", "-…4567"),
+        ("42", "…2"),
+        ("@channel", "@c…l"),
+        ("stdout", "stdout"),
+    ],
+)
+def test_an_address_is_told_to_those_who_know_it(address: str, shown: str) -> None:
+    assert masked(address) == shown

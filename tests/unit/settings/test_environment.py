@@ -133,3 +133,17 @@ def test_the_environment_of_the_process_is_the_default(monkeypatch: pytest.Monke
     monkeypatch.setenv("BTC_SCANNER__EXCHANGE__SYMBOL", "ETH/BTC")
     exchange = load_settings().exchange
     assert (exchange.market, exchange.base, exchange.quote) == ("ETHBTC", "ETH", "BTC")
+
+
+@pytest.mark.parametrize("variable", ["EXCHANGE__SYMBOL", "EXCHANGE_SYMBOL", "exchange__symbol"])
+def test_a_variable_that_lacks_an_underscore_is_refused_with_its_right_name(variable: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ={f"BTC_SCANNER_{variable}": "ETH/USDT"})
+    (fault,) = caught.value.faults
+    assert fault.path == f"BTC_SCANNER_{variable}"
+    assert fault.near == "BTC_SCANNER__EXCHANGE__SYMBOL"
+
+
+def test_variables_of_ours_that_are_no_keys_are_left_alone() -> None:
+    names = ("CONFIG", "VENV", "INSTANCE", "DOORS", "OWN_REDIS", "TEST_SYSTEMD")
+    load_settings(environ={f"BTC_SCANNER_{name}": "" for name in names})

@@ -7,6 +7,7 @@ import pytest
 
 from shared.config_errors import ConfigError
 from tests.unit.settings.refused import Row, each, refuses
+from tests.unit.settings.samples import SMTP
 
 ALL_AT_ONCE = {
     "exchange": {"symbol": "BTCUSDT", "timeframes": ["1m", "7m", "1m"], "nam": "binance"},
@@ -90,3 +91,37 @@ REFUSED: list[Row] = [
 @each(REFUSED)
 def test_is_refused(faults: Any, values: object, path: str, what: str, near: str) -> None:
     refuses(faults, values, path, what, near)
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "words"),
+    [
+        ({"redis": {"url": "localhost:6379"}}, "redis.url", "like redis://localhost:6379"),
+        (
+            {"telegram": {"chat_id": 1.5}},
+            "telegram.chat_id",
+            "give a whole number or text",
+        ),
+        (
+            {"smtp": {**SMTP, "to_email": "a@b.c, d@e.f"}},
+            "smtp.to_email",
+            'write a list: ["a@b.c", "d@e.f"]',
+        ),
+        (
+            {"smtp": {key: value for key, value in SMTP.items() if key != "to_email"}},
+            "smtp.to_email",
+            "give text, or a list of such",
+        ),
+        (
+            {"logging": {"level": "verbose"}},
+            "logging.level",
+            "give one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
+        ),
+    ],
+)
+def test_the_remedy_shows_the_form_that_is_taken(
+    faults: Any, values: object, path: str, words: str
+) -> None:
+    found = faults(values)[path]
+    assert words in found.remedy
+    assert found.near == ""
