@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from services.notifier.channels import recipient
+from services.notifier.machine import machine_name
 from shared import keys
 from shared.redis_access import RedisAccess
 from soak.account import CHANNELS, Accepted, Sample
@@ -149,7 +150,7 @@ class Replicas:
         self.interrupted |= {each for each, there in zip(recent, known, strict=True) if not there}
 
     async def _note_in_hand(self, replica: int) -> None:
-        consumer = f"{socket.gethostname()}-{replica + 1}"
+        consumer = f"{machine_name(socket.gethostname())}-{replica + 1}"
         for channel in CHANNELS:
             with suppress(Exception):  # before its first life there is no such group
                 rows: Any = await self._access.client.xpending_range(

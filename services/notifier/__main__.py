@@ -18,6 +18,7 @@ from services.notifier.chosen import chosen_channels, extend
 from services.notifier.consumer import consumer_name
 from services.notifier.consumers import Consumers
 from services.notifier.delivery import Delivery, Postman
+from services.notifier.machine import machine_name
 from services.notifier.message import Periods
 from services.notifier.mute import DigestTeller
 from services.notifier.ping import Pinger
@@ -85,7 +86,7 @@ def _wording(settings: Settings) -> Wording:
 async def serve(settings: Settings, instance: str) -> None:
     """Deliver by all enabled channels, or those that were chosen, until cancelled."""
     channels = chosen_channels(settings)
-    url, host = settings.redis.effective_url, socket.gethostname()
+    url, host = settings.redis.effective_url, machine_name(socket.gethostname())
     with consumer_name(url, host, instance) as consumer:
         access = RedisAccess(url, name=f"notifier-{consumer}")
         name = consumer.removeprefix(f"{host}-")
