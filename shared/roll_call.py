@@ -6,6 +6,7 @@ there, its work is done. When all are stopped, nobody is left to tell.
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -31,10 +32,20 @@ class RollCall:
     """Answers on behalf of one process, and tells who went silent and who is back."""
 
     def __init__(
-        self, access: RedisAccess, events: EventsWriter, service: str, settings: Health
+        self,
+        access: RedisAccess,
+        events: EventsWriter,
+        service: str,
+        settings: Health,
+        *,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Answer as ``service``."""
+        """Answer as ``service``, and say whether it is ``ready`` to do its work.
+
+        Who is not ready is not down, but nobody outside is told that all is well.
+        """
         self._access, self._events, self._service = access, events, service
+        self._ready = ready
         self._interval_s = settings.interval_seconds
         self._longest_s = longest_silence_s(settings)
         self._script = access.script(_SCRIPT.read_text())
@@ -48,7 +59,8 @@ class RollCall:
     async def answer(self) -> None:
         """Answer once, and tell what changed."""
         called = [keys.SERVICES, keys.TROUBLES]
-        arguments = [self._service, str(round(self._longest_s * 1000))]
+        longest_ms, is_ready = round(self._longest_s * 1000), int(self._ready())
+        arguments = [self._service, str(longest_ms), str(is_ready)]
         reply = await self._access.aside(lambda: self._script(keys=called, args=arguments))
         if reply is None:  # somebody spoilt a key, which has been told
             return

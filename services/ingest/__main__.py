@@ -42,7 +42,11 @@ _TELL_AGAIN_S = 10.0
 
 
 class Ingest:
-    """Reads frames and hands closed candles to the feed of their timeframe."""
+    """Reads frames and hands closed candles to the feed of their timeframe.
+
+    Attributes:
+        reached: Whether the exchange has answered since the start.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class Ingest:
         """Assemble everything; nothing connects yet."""
         exchange, self._events = settings.exchange, events
         self._access, self._heartbeat, self._settings = access, heartbeat, exchange
-        self._clock = ExchangeClock()
+        self._clock, self.reached = ExchangeClock(), False
         self._throttle = Throttle(_SAY_AGAIN_AFTER_S)
         self._round_s = ROUND_S + 2 * exchange.request_timeout_seconds
         self._intervals = {name: interval_ms(name) for name in settings.feed_timeframes}
@@ -116,6 +120,7 @@ class Ingest:
 
     async def _feed(self) -> None:
         market = await look_up(self.rest, self._settings.symbol)
+        self.reached = True
         await self._tell(market)
         self._heartbeat.state = "loading history"
         async with asyncio.TaskGroup() as group:
@@ -269,8 +274,8 @@ async def serve(settings: Settings, instance: str) -> None:
     access = RedisAccess(settings.redis.effective_url, name=f"{SERVICE}-{instance}")
     heartbeat = Heartbeat(SERVICE, instance, settings.health)
     events = EventsWriter(access, SERVICE, instance, settings.streams)
-    roll_call = RollCall(access, events, SERVICE, settings.health)
     ingest = Ingest(settings, access, heartbeat, events)
+    roll_call = RollCall(access, events, SERVICE, settings.health, ready=lambda: ingest.reached)
     try:
         examine(settings, access, heartbeat)
         await access.ready()

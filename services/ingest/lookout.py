@@ -117,7 +117,7 @@ class Lookout:
             if lapses:
                 await self._begin(await self._widened(lapses))
         elif self._nothing_reached and (lapses := await self._unfed()):
-            await self._begin(worst(lapses))
+            await self._begin(worst(lapses), self._rest.failure)
 
     @property
     def _nothing_reached(self) -> bool:
@@ -203,9 +203,10 @@ class Lookout:
                 before = candle
         return None
 
-    async def _begin(self, lapse: Lapse) -> None:
+    async def _begin(self, lapse: Lapse, rest_failure: str = "") -> None:
         trouble = Trouble("blind", lapse.since_ms)
-        sentence = blind_sentence(self._shown_name, utc(lapse.since_ms), lapse.timeframe)
+        since = utc(lapse.since_ms)
+        sentence = blind_sentence(self._shown_name, since, lapse.timeframe, rest_failure)
         details = {"timeframe": lapse.timeframe}
         if await self._events.begin(self._subject, trouble, sentence, details=details):
             log.warning("%s", sentence)

@@ -17,6 +17,11 @@ class Reach:
         self.state = ""
         """In words for people; empty before the first answer or the failure of all hosts."""
 
+    @property
+    def failure(self) -> str:
+        """Since when nobody answers, and why, in words for people; empty while somebody does."""
+        return "" if self.state.startswith(ANSWERED) else self.state
+
     def answered(self, host: str) -> None:
         """``host`` gave a usable answer."""
         self._failures, self.state = 0, f"{ANSWERED}{host}"

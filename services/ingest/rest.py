@@ -111,6 +111,11 @@ class Rest:
         """Whether it answers, and if not, since when and why; empty before it was asked."""
         return self._reach.state
 
+    @property
+    def failure(self) -> str:
+        """Since when it does not answer, and why; empty while it does, and before it was asked."""
+        return self._reach.failure
+
     async def server_time(self) -> int:
         """The exchange's clock, ms UTC.
 

@@ -107,9 +107,13 @@ class Refilled:
     missing: int
 
 
-def blind_sentence(symbol: str, since: str, timeframe: str) -> str:
-    """``BTC/USDT feed BLIND since 2026-01-01 00:01:00 UTC: no 1m candle after that``."""
-    return f"{symbol} feed BLIND since {since}: no {timeframe} candle after that"
+def blind_sentence(symbol: str, since: str, timeframe: str, rest_failure: str = "") -> str:
+    """``BTC/USDT feed BLIND since 2026-01-01 00:01:00 UTC: no 1m candle after that``.
+
+    ``; REST has not answered since …: …`` follows where that is the reason.
+    """
+    why = f"; REST {rest_failure}" if rest_failure else ""
+    return f"{symbol} feed BLIND since {since}: no {timeframe} candle after that{why}"
 
 
 def recovered_sentence(symbol: str, after_ms: float, refilled: Iterable[Refilled]) -> str:

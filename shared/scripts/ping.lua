@@ -1,7 +1,7 @@
 -- Whether all is well, and it is our turn to say so outside.
 --
 -- KEYS  services hash, troubles hash, key that stands until the next turn
--- ARGV  longest silence in ms, ms until the next turn, services that must answer, ...
+-- ARGV  longest silence in ms, ms until the next turn, services that must answer and be ready, ...
 -- Reply {status, why}: turn | later | ill <what is wrong>
 for _, key in ipairs({KEYS[1], KEYS[2]}) do
   local kind = redis.call('TYPE', key)['ok']
@@ -9,10 +9,13 @@ for _, key in ipairs({KEYS[1], KEYS[2]}) do
 end
 local clock = redis.call('TIME')
 local now, longest = clock[1] * 1000 + math.floor(clock[2] / 1000), tonumber(ARGV[1])
+local function is_old(field)
+  local at = redis.call('HGET', KEYS[1], field) or ''
+  return now - (tonumber(string.match(at, '^%d+$')) or 0) > longest
+end
 for i = 3, #ARGV do
-  local answered = redis.call('HGET', KEYS[1], ARGV[i]) or ''
-  local at = tonumber(string.match(answered, '^%d+$')) or 0
-  if now - at > longest then return {'ill', ARGV[i] .. ' does not answer'} end
+  if is_old(ARGV[i]) then return {'ill', ARGV[i] .. ' does not answer'} end
+  if is_old('ready:' .. ARGV[i]) then return {'ill', ARGV[i] .. ' is not ready'} end
 end
 local flat = redis.call('HGETALL', KEYS[2])
 for i = 1, #flat, 2 do

@@ -3,6 +3,7 @@
 import re
 import signal
 
+import pytest
 from redis.asyncio import Redis
 
 from shared import keys
@@ -154,18 +155,33 @@ async def test_who_is_blind_says_so_meanwhile_and_a_restarted_process_ends_it(
         assert not await each_redis.hgetall(keys.TROUBLES)
 
 
-async def test_who_never_reaches_the_exchange_is_told_as_blind(
+@pytest.mark.timeout(120)
+async def test_who_reaches_the_exchange_only_long_after_its_start_tells_both_once(
     bench: Bench, each_redis: Redis
 ) -> None:
-    limits = {"close_deadline_seconds": 0.3, "blind_after_seconds": 0.6}
-    async with Exchange(market(1), start_ms=START_MS, speed=1.0) as exchange:
+    # A second of ours for a late candle, and a candle every six seconds.
+    limits = {"close_deadline_seconds": 5.0, "blind_after_seconds": 10.0}
+    async with Exchange(market(1), start_ms=START_MS, speed=10.0) as exchange:
         exchange.refuse_connections(for_ms=HOUR_MS, port="both")
         config = bench.config(exchange, exchange=limits)
         await bench.start(config)
         (blind,) = await until_told(each_redis, 1)
         assert (blind.state, blind.alert) == ("blind", True)
+        said = re.fullmatch(
+            r"BTC/USDT feed BLIND since \S+ \S+ UTC: no 1m candle after that;"
+            r" REST has not answered since \S+ \S+ UTC: (\S+) cannot be reached \(.+\)",
+            blind.sentence,
+        )
+        assert said is not None, blind.sentence
+        assert said[1] == exchange.rest_url
         trouble = await each_redis.hget(keys.TROUBLES, SUBJECT)
         assert trouble == f"blind {blind.since_ms}".encode()
+        exchange.behave()
+        _, recovered = await until_told(each_redis, 2, 60)
+        assert (recovered.state, recovered.since_ms) == ("recovered", blind.since_ms)
+        assert not await each_redis.hgetall(keys.TROUBLES)
+        await until_at(each_redis, await last_boundary(each_redis, "1m") + MINUTE_MS)
+        assert [event.state for event in await told(each_redis)] == ["blind", "recovered"]
 
 
 async def test_nothing_is_told_of_the_usual(bench: Bench, each_redis: Redis) -> None:

@@ -13,12 +13,16 @@ from shared import keys
 from shared.health import Heartbeat
 from shared.redis_access import RedisAccess
 from shared.settings import Settings
+from sim.exchange import Exchange
 from sim.mailbox import Mailbox
+from sim.market import generate
+from tests.service_process import started
 from tests.waiting import wait_until
 
 from .conftest import Bench, fresh_signal, now_ms, smtp
 
 SERVICES = ("ingest", "indicators", "detector", "notifier")
+MARKET_MS = 1_735_516_800_000
 SECRET = "9f3c-who-knows-it-can-pretend"
 
 
@@ -59,8 +63,9 @@ def pinger(bench: Bench, url: str, *, turn_s: float = 60.0) -> Pinger:
 
 
 async def all_answer(redis: Redis, *absent: str, since_ms: int = 0) -> None:
-    present = {name: since_ms or now_ms() for name in SERVICES if name not in absent}
-    await redis.hset(keys.SERVICES, mapping=present)
+    present = [name for name in SERVICES if name not in absent]
+    marks = [*present, *(f"ready:{name}" for name in present)]
+    await redis.hset(keys.SERVICES, mapping=dict.fromkeys(marks, since_ms or now_ms()))
 
 
 async def test_while_all_is_well_one_of_many_fetches_it(
@@ -85,6 +90,53 @@ async def test_a_service_that_is_silent_withholds_it(
     await all_answer(redis, since_ms=now_ms() - 31_000)
     assert await pinger(bench, watchman.url).look() == "ill"
     assert watchman.asked == []
+
+
+@pytest.mark.parametrize("mark", ["absent", "old", "spoilt"])
+async def test_a_service_that_answers_without_being_ready_withholds_it(
+    bench: Bench, redis: Redis, watchman: Watchman, mark: str
+) -> None:
+    await all_answer(redis)
+    if mark == "absent":
+        await redis.hdel(keys.SERVICES, "ready:ingest")
+    else:
+        text = str(now_ms() - 31_000) if mark == "old" else "soon"
+        await redis.hset(keys.SERVICES, "ready:ingest", text)
+    made = pinger(bench, watchman.url)
+    assert await made.look() == "ill"
+    assert made._heartbeat.facts["ping"] == "withheld: ingest is not ready"
+    assert watchman.asked == []
+
+
+async def test_an_ingest_that_has_not_reached_the_exchange_since_its_start_withholds_it(
+    bench: Bench, redis: Redis, watchman: Watchman
+) -> None:
+    """A real ingest, long before it is told as blind."""
+    async with Exchange(generate(7, 1, MARKET_MS), start_ms=MARKET_MS + 3_600_000) as exchange:
+        exchange.refuse_connections(for_ms=3_600_000, port="both")
+        hosts = {"rest_hosts": [exchange.rest_url], "ws_hosts": [exchange.ws_url]}
+        config = bench.config(exchange={**hosts, "max_clock_skew_seconds": None})
+        process = await started("ingest", bench.folder / "ingest.log", config, "1")
+        bench.processes.append(process)
+        await process.until_logged("trying again, and other hosts")
+        await wait_until(lambda: redis.hexists(keys.SERVICES, "ingest"), "an answer")
+        made = pinger(bench, watchman.url)
+
+        async def found() -> str:
+            await all_answer(redis, "ingest")
+            return await made.look()
+
+        assert await found() == "ill"
+        assert made._heartbeat.facts["ping"] == "withheld: ingest is not ready"
+        assert not await redis.hgetall(keys.TROUBLES)
+        assert watchman.asked == []
+        exchange.behave()
+
+        async def turn() -> bool:
+            return await found() == "turn"
+
+        await wait_until(turn, "the first turn", 60)
+        assert len(watchman.asked) == 1
 
 
 @pytest.mark.parametrize(

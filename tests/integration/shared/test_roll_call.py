@@ -33,10 +33,17 @@ class Roll:
     def __init__(self, redis: Redis, accesses: list[RedisAccess]) -> None:
         self._redis, self._accesses = redis, accesses
 
-    async def answers(self, service: str, instance: int = 1, settings: Health = SETTINGS) -> None:
+    async def answers(
+        self,
+        service: str,
+        instance: int = 1,
+        settings: Health = SETTINGS,
+        *,
+        ready: bool = True,
+    ) -> None:
         access = self._accesses[instance - 1]
         events = EventsWriter(access, service, str(instance), Streams())
-        await RollCall(access, events, service, settings).answer()
+        await RollCall(access, events, service, settings, ready=lambda: ready).answer()
 
     async def answered(
         self, *, anybody: float = 1, listening: float = 600, **seconds: float
@@ -129,10 +136,33 @@ async def test_who_was_never_there_is_not_missed(roll: Roll) -> None:
     assert await roll.told() == []
 
 
+async def test_who_answers_without_being_ready_is_not_down_and_ready_is_who_was_so_last(
+    roll: Roll, each_redis: Redis
+) -> None:
+    await roll.answered(ingest=29, detector=1)
+    await roll.answers("ingest", ready=False)
+    await roll.answered(listening=600)
+    await roll.answers("detector")
+    assert await roll.told() == []
+    assert not await each_redis.hexists(keys.SERVICES, "ready:ingest")
+    await roll.answers("ingest", 2)
+    marked = await each_redis.hget(keys.SERVICES, "ready:ingest")
+    assert int(marked) > ago(20)
+    await each_redis.hset(keys.SERVICES, "ready:ingest", ago(40))
+    old = await each_redis.hget(keys.SERVICES, "ready:ingest")
+    await roll.answers("ingest", ready=False)
+    await roll.answers("detector")
+    # An old mark stays as it is: it is no service that could be silent.
+    assert await each_redis.hget(keys.SERVICES, "ready:ingest") == old
+    assert await roll.told() == []
+
+
 async def test_a_clock_that_was_set_back_makes_nobody_immortal(
     roll: Roll, each_redis: Redis
 ) -> None:
     await roll.answered(anybody=-3600, listening=-3500, ingest=-3600, detector=-3590)
+    await roll.answers("ingest")
+    await each_redis.hset(keys.SERVICES, "ready:detector", ago(-3590))
     await roll.answers("ingest")
     found = {int(at) for at in (await each_redis.hgetall(keys.SERVICES)).values()}
     assert max(found) <= ago(0)
@@ -147,14 +177,14 @@ async def test_a_spoilt_roll_is_begun_anew(roll: Roll, each_redis: Redis) -> Non
     )
     await roll.answers("ingest")
     assert set(await each_redis.hkeys(keys.SERVICES)) == {
-        b"ingest", b"detector", b"notifier", b"anybody", b"listening_since",
+        b"ingest", b"ready:ingest", b"detector", b"notifier", b"anybody", b"listening_since",
     }  # fmt: skip
     await roll.answered(ingest=1)
     await roll.answers("ingest")
     await each_redis.set(keys.SERVICES, "a string")
     await each_redis.set(keys.TROUBLES, "a string")
     await roll.answers("ingest")
-    assert await each_redis.hlen(keys.SERVICES) == 3
+    assert await each_redis.hlen(keys.SERVICES) == 4
     assert await roll.told() == []
 
 

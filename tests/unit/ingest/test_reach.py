@@ -7,6 +7,7 @@ T = 1_762_094_100_000
 
 def test_before_anything_was_asked_nothing_is_said() -> None:
     assert Reach(1).state == ""
+    assert Reach(1).failure == ""
 
 
 def test_one_host_of_several_that_fails_is_no_news() -> None:
@@ -14,6 +15,7 @@ def test_one_host_of_several_that_fails_is_no_news() -> None:
     reach.answered("https://one")
     reach.failed("https://one answered HTTP 503: busy", T)
     assert reach.state == "answered by https://one"
+    assert reach.failure == ""
     reach.answered("https://two")
     reach.failed("https://two answered HTTP 503: busy", T)
     assert reach.state == "answered by https://two"
@@ -25,5 +27,7 @@ def test_when_all_fail_the_first_failure_and_the_last_reason_are_told() -> None:
         reach.failed(f"https://{host} cannot be reached (refused)", T + seconds * 1000)
     since = "has not answered since 2025-11-02 14:35:00 UTC"
     assert reach.state == f"{since}: https://one cannot be reached (refused)"
+    assert reach.failure == reach.state
     reach.answered("https://two")
     assert reach.state == "answered by https://two"
+    assert reach.failure == ""

@@ -87,6 +87,11 @@ def test_the_sentences() -> None:
     assert blind_sentence("BTC/USDT", "2026-01-01 00:01:00 UTC", "1m") == (
         "BTC/USDT feed BLIND since 2026-01-01 00:01:00 UTC: no 1m candle after that"
     )
+    failure = "has not answered since 2026-01-01 00:01:03 UTC: https://one cannot be reached"
+    assert blind_sentence("BTC/USDT", "2026-01-01 00:01:00 UTC", "1m", failure) == (
+        "BTC/USDT feed BLIND since 2026-01-01 00:01:00 UTC: no 1m candle after that;"
+        " REST has not answered since 2026-01-01 00:01:03 UTC: https://one cannot be reached"
+    )
     refilled = [Refilled("1m", 600, 598, 2), Refilled("5m", 120, 120, 0), Refilled("1h", 10, 10, 0)]
     assert recovered_sentence("BTC/USDT", 36_030_000, refilled) == (
         "BTC/USDT feed RECOVERED after 10h 0m: 730 candles refilled (600 1m, 120 5m, 10 1h),"
