@@ -39,6 +39,10 @@ def read_trouble(text: bytes | str | None) -> Trouble | None:
     return Trouble(found[1], int(found[2])) if found else None
 
 
+# The states that last until another event ends them.
+_BEGINNINGS = frozenset(("blind", "broken", "down", "skewed"))
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened to the scanner itself.
@@ -52,6 +56,7 @@ class Event:
         since_ms: Of a trouble, when it began; otherwise ``at_ms``.
         details: Numbers behind the sentence, by name.
         ends: Whether this is the end of a trouble.
+        over: Whether the trouble that it tells of had ended when it was sent; no part of the entry.
     """
 
     sentence: str
@@ -64,6 +69,13 @@ class Event:
     since_ms: int
     details: Mapping[str, str] = field(default_factory=dict)
     ends: bool = False
+    over: bool = False
+
+    @property
+    def begun(self) -> Trouble | None:
+        """The trouble whose beginning this is; None of an end, and of what has none."""
+        began = not self.ends and self.state in _BEGINNINGS
+        return Trouble(self.state, self.since_ms) if began else None
 
     @property
     def id(self) -> str:

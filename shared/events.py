@@ -39,6 +39,15 @@ class EventsWriter:
         found = await self._access.aside(lambda: client.hget(keys.TROUBLES, subject))
         return read_trouble(cast("bytes | None", found))
 
+    async def is_over(self, subject: str, trouble: Trouble) -> bool:
+        """Whether ``trouble`` stands no more; False also where somebody has spoilt what stands."""
+        client = self._access.client
+        found = await self._access.aside(lambda: client.hmget(keys.TROUBLES, [subject]))
+        if found is None:
+            return False
+        [text] = cast("list[bytes | None]", found)
+        return text is None or read_trouble(text) not in (None, trouble)
+
     async def begin(
         self,
         subject: str,

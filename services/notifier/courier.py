@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 
 from services.notifier.channels import (
@@ -31,6 +32,7 @@ from services.notifier.results import Later, NotOurs, Result, then, unexpected, 
 from services.notifier.sources import Alert, Source
 from services.notifier.write_offs import WriteOffs
 from shared.candle import Fields
+from shared.event import Event
 from shared.events import EventsWriter
 from shared.health import Heartbeat
 from shared.log import Throttle
@@ -82,7 +84,7 @@ class Courier:
         self._channel, self._source, self._inbox = channel, source, inbox
         self._gate, self._limiter = gate, limiter
         self._terms, self._mute, self._late_after_ms = terms, mute, late_after_s * 1000
-        self._heartbeat = heartbeat
+        self._heartbeat, self._events = heartbeat, events
         self._counted = source.counted(channel.name)
         # An alert that was lost and found again has a second entry.
         self._on_the_way: set[tuple[str, str]] = set()
@@ -272,9 +274,10 @@ class Courier:
         return failure
 
     async def _deliver(self, hold: Hold, alert: Alert, recipient: Recipient) -> None:
+        shown = await self._as_it_stands(alert)
         if not hold.lasts(self._channel.timeout_seconds):
             raise NotOurs("stood still", "this process stood still; another may be sending it")
-        receipt = await self._channel.send(alert, recipient)
+        receipt = await self._channel.send(shown, recipient)
         at_ms = now_ms()
         took_ms = at_ms - alert.received_at_ms
         await self._inbox.settle(
@@ -296,6 +299,15 @@ class Courier:
         self._heartbeat.counters[f"delivered_{self._counted}"] += 1
         self.note("last_delivered", alert.id)
         self.note("last_delivered_at", str(at_ms))
+
+    async def _as_it_stands(self, alert: Alert) -> Alert:
+        """The alert; one that is late does not call for help against what is over.
+
+        Its end may have gone before it, being fresh: this one is then the last that people read.
+        """
+        if not (isinstance(alert, Event) and alert.begun and self._has_waited(alert)):
+            return alert
+        return replace(alert, over=await self._events.is_over(alert.subject, alert.begun))
 
     def _doubt(self, hold: Hold) -> str:
         """Said of an alert that an earlier attempt, whose end nobody saw, may have brought too."""

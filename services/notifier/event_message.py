@@ -27,9 +27,12 @@ def subject(event: Event, base: str) -> str:
     return f"[{base} SCALP] {_capital(what)} {state}"
 
 
-def heading_lines(late_ms: float | None) -> tuple[str, ...]:
+def heading_lines(event: Event, late_ms: float | None) -> tuple[str, ...]:
     """What must be read before the event itself; ``late_ms`` is the age of one that is late."""
-    return () if late_ms is None else (f"⏰ LATE {age(late_ms)}: more may have happened since",)
+    if late_ms is None:
+        return ()
+    since = "this is over by now" if event.over else "more may have happened since"
+    return (f"⏰ LATE {age(late_ms)}: {since}",)
 
 
 def letter(event: Event, late_ms: float | None = None) -> Letter:
@@ -42,7 +45,7 @@ def letter(event: Event, late_ms: float | None = None) -> Letter:
     return Letter(
         title=f"{_light(event)} {event.sentence}",
         accent=_ACCENTS[_light(event)],
-        notices=heading_lines(late_ms),
+        notices=heading_lines(event, late_ms),
         sections=(Section(tuple(rows)),),
     )
 
@@ -57,7 +60,7 @@ def telegram_message(event: Event, late_ms: float | None = None) -> Message:
     lines = [f"{_light(event)} {event.sentence}", "", utc(event.at_ms)]
     if event.subject == quiet.SUBJECT:  # its details are what people wait for
         lines[1:1] = ["", *event.details.values()]
-    heading = heading_lines(late_ms)
+    heading = heading_lines(event, late_ms)
     return markup.message((*map(bold, heading), *([""] if heading else []), *lines))
 
 

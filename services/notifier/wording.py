@@ -27,7 +27,8 @@ class Wording:
         """The subject of an email that is sent at ``now_ms``."""
         if isinstance(alert, Event):
             late_ms = self._late_ms(alert, now_ms)
-            late = "" if late_ms is None else f"LATE {message.age(late_ms)} "
+            over = ", OVER" if alert.over else ""
+            late = "" if late_ms is None else f"LATE {message.age(late_ms)}{over} "
             return f"{late}{event_message.subject(alert, self.base)}"
         return message.subject(alert, self._late_ms(alert, now_ms))
 

@@ -45,6 +45,7 @@ events = st.builds(
     since_ms=st.integers(0, 10**14),
     details=st.dictionaries(said, said, max_size=3),
     ends=st.booleans(),
+    over=st.booleans(),
 )
 names = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=40)
 prices = st.floats(1e-20, 1e30)

@@ -89,6 +89,26 @@ async def test_a_spoilt_trouble_does_not_stand(pair: list[EventsWriter], each_re
     assert await pair[0].trouble("feed:BTCUSDT") == BLIND
 
 
+async def test_a_trouble_is_over_once_another_or_none_stands(
+    pair: list[EventsWriter], each_redis: Redis
+) -> None:
+    assert await pair[0].is_over("feed:BTCUSDT", BLIND)
+    await pair[0].begin("feed:BTCUSDT", BLIND, "feed BLIND")
+    assert not await pair[1].is_over("feed:BTCUSDT", BLIND)
+    assert await pair[1].is_over("feed:BTCUSDT", Trouble("blind", BLIND.since_ms - 1))
+    await pair[1].end("feed:BTCUSDT", BLIND, "recovered", "feed RECOVERED")
+    assert await pair[0].is_over("feed:BTCUSDT", BLIND)
+
+
+async def test_of_spoilt_troubles_nobody_says_that_they_are_over(
+    pair: list[EventsWriter], each_redis: Redis
+) -> None:
+    await each_redis.hset(keys.TROUBLES, "feed:BTCUSDT", "yes please")
+    assert not await pair[0].is_over("feed:BTCUSDT", BLIND)
+    await each_redis.set(keys.TROUBLES, "yes please")
+    assert not await pair[0].is_over("feed:BTCUSDT", BLIND)
+
+
 def test_an_edited_entry_is_malformed_and_an_edited_trouble_none() -> None:
     event = Event("s", "redis", "lost", "ingest", "1", 5, True, 5, {"n": "1"})
     flat = [text.encode() for text in event.fields()]

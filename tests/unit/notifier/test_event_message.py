@@ -1,12 +1,14 @@
 """The texts of messages about the scanner itself."""
 
+from dataclasses import replace
+
 import pytest
 
 from services.notifier.event_message import email_text, is_telegram_text, subject, telegram_text
 from services.notifier.message import Periods
 from services.notifier.message import email_text as signal_text
 from services.notifier.wording import Wording
-from shared.event import Event
+from shared.event import Event, Trouble
 from shared.trade_signal import example_signal
 
 BLIND = Event(
@@ -103,3 +105,26 @@ def test_an_event_that_is_late_says_so_before_anything_else() -> None:
     late = wording.telegram(BLIND, later_ms).plain
     assert late == heading + telegram_text(BLIND)
     assert is_telegram_text(late)
+
+
+def test_a_beginning_that_is_late_says_that_it_is_over_if_it_is() -> None:
+    wording = Wording(Periods(ema_fast=9, ema_slow=21, ema_trend=50, atr=14, rsi=6), "BTC")
+    over, later_ms = replace(BLIND, over=True), BLIND.at_ms + 130_000
+    heading = "⏰ LATE 2m 10s: this is over by now\n\n"
+    assert wording.subject(over, later_ms) == "LATE 2m 10s, OVER [BTC SCALP] Feed BLIND"
+    assert wording.letter(over, later_ms).text == heading + EMAIL
+    late = wording.telegram(over, later_ms).plain
+    assert late == heading + telegram_text(BLIND)
+    assert is_telegram_text(late)
+    assert wording.letter(over, BLIND.at_ms).text == EMAIL
+
+
+@pytest.mark.parametrize("state", ["blind", "broken", "down", "skewed"])
+def test_a_beginning_knows_its_trouble(state: str) -> None:
+    assert event("clock", state, since_ms=5).begun == Trouble(state, 5)
+    assert event("clock", state, ends=True).begun is None
+
+
+@pytest.mark.parametrize("state", ["recovered", "dead", "lost", "moved", "differs"])
+def test_what_begins_nothing_has_no_trouble(state: str) -> None:
+    assert event("clock", state).begun is None
