@@ -94,7 +94,7 @@ def test_numbers_are_read_as_meant() -> None:
         (["config"], "COMMAND"),
         (["dead"], "COMMAND"),
         (["dead", "list", "pigeon"], "invalid choice: 'pigeon'"),
-        (["dead", "replay"], "ID --all"),
+        (["dead", "replay"], "NAME --all"),
         (["dead", "drop", "email:1-0", "--all"], "not allowed with"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
