@@ -28,15 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return EXIT_STOPPED
-    except BrokenPipeError:
-        # The reader (head, less) has left; the interpreter would complain at exit about the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_PIPE_CLOSED
     except BaseException as error:
         if isinstance(error, SystemExit | GeneratorExit):
             raise
+        if all(isinstance(leaf, BrokenPipeError) for leaf in _leaves(error)):
+            return _unread()
         return _report(error, debug=chosen.debug)
     return code
+
+
+def _unread() -> int:
+    """The reader (head, less) has left; the interpreter would complain at exit about the rest."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_PIPE_CLOSED
 
 
 def _report(error: BaseException, *, debug: bool) -> int:

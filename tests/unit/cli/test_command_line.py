@@ -162,6 +162,31 @@ def test_an_unexpected_error_leaves_its_traceback_in_a_file(
     assert "Traceback" in file.read_text()
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BrokenPipeError(32, "Broken pipe"), 141),
+        (
+            ExceptionGroup(
+                "", [BrokenPipeError(32, "Broken pipe"), BrokenPipeError(32, "Broken pipe")]
+            ),
+            141,
+        ),
+        (ExceptionGroup("", [BrokenPipeError(32, "Broken pipe"), CommandError("no market")]), 1),
+    ],
+    ids=repr,
+)
+def test_whoever_reads_no_more_is_told_nothing_but_other_errors(
+    error: Exception,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert _main_raising(error, monkeypatch) == code
+    told = capfd.readouterr().err
+    assert told == "" if code == 141 else "btc-scanner: no market" in told
+
+
 def test_debug_shows_the_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
