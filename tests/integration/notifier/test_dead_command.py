@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from cli.__main__ import main
+from cli.command_line import main
 from cli.dead_letters import Letterbox
 from services.notifier.channels import recipient
 from services.notifier.channels.email_channel import EmailChannel

@@ -1,14 +1,16 @@
 """What the command line accepts, and how it fails: in words, with a code, without a traceback."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 from cli import CommandError, up_command
-from cli.__main__ import main
 from cli.arguments import parse
+from cli.command_line import main
 from shared.config_errors import ConfigError, Fault
+from tests.command import run_command
 
 COMMANDS = [
     "demo",
@@ -185,6 +187,30 @@ def test_whoever_reads_no_more_is_told_nothing_but_other_errors(
     assert _main_raising(error, monkeypatch) == code
     told = capfd.readouterr().err
     assert told == "" if code == 141 else "btc-scanner: no market" in told
+
+
+# Whoever imports the module that is named gets a Ctrl-C.
+INTERRUPTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPTED_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["cli.command_line", "cli.arguments", "cli.status", "redis.asyncio", "shared.settings"],
+)
+def test_ctrl_c_while_modules_are_loaded_is_told_in_a_line(module: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "INTERRUPTED_AT": module}
+    done = run_command("status", "--config", tmp_path / "none.json", environ=environ)
+    assert (done.returncode, done.stderr) == (130, "btc-scanner: interrupted\n")
 
 
 def test_debug_shows_the_traceback(
