@@ -1,6 +1,6 @@
 """The operator's commands: ``./btc-scanner COMMAND``, or ``python -m cli COMMAND``.
 
-A failure that a person can act on is a ``CommandError``; ``cli.__main__`` prints it without a
+A failure that a person can act on is a ``CommandError``; ``cli.command_line`` prints it without a
 traceback.
 """
 

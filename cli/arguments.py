@@ -293,13 +293,14 @@ def _add_dead(parser: argparse.ArgumentParser, common: "_Parser") -> None:
 
     listed = choice("list", "list them, newest first")
     listed.add_argument("channel", nargs="?", choices=CHANNELS, help="only of this channel")
+    which_one = "as listed, like email:1762094100500-0; or the ID of an alert: all its letters"
     shown = choice("show", "show all that is known of one")
-    shown.add_argument("name", metavar="ID", help="as listed, like email:1762094100500-0")
+    shown.add_argument("name", metavar="NAME", help=which_one)
     _add_json(listed)
     _add_json(shown)
     for changed in (choice("replay", "let the notifier try again"), choice("drop", "forget them")):
         which = changed.add_mutually_exclusive_group(required=True)
-        which.add_argument("names", nargs="*", default=[], metavar="ID", help="as listed")
+        which.add_argument("names", nargs="*", default=[], metavar="NAME", help=which_one)
         which.add_argument("--all", action="store_true", help="all there are")
         changed.add_argument("--channel", choices=CHANNELS, help="with --all: only of this one")
 

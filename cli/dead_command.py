@@ -21,7 +21,10 @@ T = TypeVar("T")
 _ANSWER_S = 30.0
 
 _NONE = "No dead letters: no recipient was given up."
-_HINT = "./btc-scanner dead replay ID… tries again, once the cause is gone; drop ID… forgets them."
+_HINT = (
+    "./btc-scanner dead replay NAME… tries again, once the cause is gone; drop NAME… forgets them."
+    "\nThe ID of an alert, in place of a name, means all its letters."
+)
 
 _REPLAYED = {
     "revived": "is tried again now",
@@ -42,7 +45,7 @@ def run(settings: Settings, chosen: argparse.Namespace) -> int:
         case "list":
             return show_list(settings, chosen.channel, chosen.json)
         case "show":
-            return show_one(settings, chosen.name, chosen.json)
+            return show(settings, chosen.name, chosen.json)
         case "replay":
             return replay(settings, chosen.names, chosen.all, chosen.channel)
         case _:
@@ -62,18 +65,22 @@ def show_list(settings: Settings, channel: str | None, as_json: bool) -> int:
     return 0
 
 
-def show_one(settings: Settings, name: str, as_json: bool) -> int:
-    """Print all that is known of a dead letter."""
-    letter = _asked(settings, lambda box: box.named([_checked(name)]))[name]
-    if letter is None:
-        raise CommandError(_unknown(name))
+def show(settings: Settings, word: str, as_json: bool) -> int:
+    """Print all that is known of a dead letter, or of all those of an alert."""
+    letters = _asked(settings, lambda box: box.meant([word]))[word]
+    if not letters:
+        raise CommandError(_unknown(word))
     if as_json:
-        print(json.dumps({**_document(letter), "alert": letter.alert}, indent=2))
-        return 0
-    for label, text in (("ID", letter.name), *letter.fields.items()):
-        for line in wrapped(text, f"{label:<24} ", INDENT) or [label]:
-            print(line)
+        found = [{**_document(each), "alert": each.alert} for each in letters]
+        print(json.dumps(found[0] if parsed(word) else {"dead_letters": found}, indent=2))
+    else:
+        print("\n\n".join("\n".join(_whole(each)) for each in letters))
     return 0
+
+
+def _whole(letter: Letter) -> Iterator[str]:
+    for label, text in (("name", letter.name), *letter.fields.items()):
+        yield from wrapped(text, f"{label:<24} ", INDENT) or [label]
 
 
 def replay(settings: Settings, names: Sequence[str], every: bool, channel: str | None) -> int:
@@ -110,15 +117,13 @@ def drop(settings: Settings, names: Sequence[str], every: bool, channel: str | N
 async def _chosen(
     box: Letterbox, names: Sequence[str], every: bool, channel: str | None
 ) -> tuple[list[Letter], list[str]]:
-    """The letters that are meant, and the names of which there is none."""
+    """The letters that are meant, each once, and the words by which none is."""
     if channel is not None and not every:
-        raise CommandError(
-            "--channel goes with --all; an ID names its channel", exit_code=EXIT_USAGE
-        )
+        raise CommandError("--channel goes with --all", exit_code=EXIT_USAGE)
     if not every:
-        found = await box.named(dict.fromkeys(map(_checked, names)))
-        there = [letter for letter in found.values() if letter is not None]
-        return there, [name for name, letter in found.items() if letter is None]
+        found = await box.meant(names)
+        there = {letter.name: letter for letters in found.values() for letter in letters}
+        return list(there.values()), [word for word, letters in found.items() if not letters]
     letters = await box.letters(_channels(channel))
     if not letters:
         print(_NONE)
@@ -146,18 +151,9 @@ def _channels(channel: str | None) -> Sequence[str]:
     return CHANNELS if channel is None else (channel,)
 
 
-def _checked(name: str) -> str:
-    if parsed(name) is None:
-        advice = "copy it from: ./btc-scanner dead list"
-        raise CommandError(
-            f"{name!r} is not the ID of a dead letter, like email:1762094100500-0; {advice}",
-            exit_code=EXIT_USAGE,
-        )
-    return name
-
-
-def _unknown(name: str) -> str:
-    return f"there is no dead letter {name}; ./btc-scanner dead list shows all"
+def _unknown(word: str) -> str:
+    what = "" if parsed(word) else "of an alert "
+    return f"there is no dead letter {what}{word}; ./btc-scanner dead list shows all"
 
 
 def _asked(settings: Settings, question: Callable[[Letterbox], Awaitable[T]]) -> T:

@@ -129,17 +129,21 @@ class Letterbox:
             found += [self._letter(channel, *row) for row in _entries(rows)]
         return sorted(found, key=lambda letter: order(letter.entry_id), reverse=True)
 
-    async def named(self, names: Iterable[str]) -> dict[str, Letter | None]:
-        """The letters of these names; None where there is none."""
-        return {name: await self._one(name) for name in names}
+    async def meant(self, words: Iterable[str]) -> dict[str, list[Letter]]:
+        """For each word the letter of that name, or all of the alert with that ID, newest first."""
+        found: dict[str, list[Letter]] = {}
+        every: list[Letter] | None = None
+        for word in words:
+            if place := parsed(word):
+                found[word] = await self._at(*place)
+            else:
+                every = await self.letters() if every is None else every
+                found[word] = [letter for letter in every if letter.alert_id == word]
+        return found
 
-    async def _one(self, name: str) -> Letter | None:
-        place = parsed(name)
-        if place is None:
-            return None
-        channel, entry_id = place
+    async def _at(self, channel: str, entry_id: str) -> list[Letter]:
         rows = _entries(await self._client.xrange(keys.dead(channel), entry_id, entry_id))
-        return self._letter(channel, *rows[0]) if rows else None
+        return [self._letter(channel, *row) for row in rows]
 
     def _letter(self, channel: str, entry_id: bytes, raw: Mapping[bytes, bytes]) -> Letter:
         def shown(text: bytes) -> str:

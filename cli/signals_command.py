@@ -49,7 +49,7 @@ class Delivery:
             ``settled`` (the channel is done with it, and the ledger does not say how).
         delivered_to: Recipients who have it.
         took_ms: From the arrival of the candle to the last acceptance.
-        attempts: While pending.
+        attempts: While pending, 0 while unread; None later, as nobody keeps their number.
         given_up: Recipients for whom it ended as a dead letter.
     """
 
@@ -59,7 +59,7 @@ class Delivery:
     delivered_to: int
     delivered_at_ms: int | None
     took_ms: int | None
-    attempts: int
+    attempts: int | None
     given_up: int = 0
 
 
@@ -220,7 +220,7 @@ def delivery(
         delivered_to=done,
         delivered_at_ms=last_ms,
         took_ms=None if last_ms is None else last_ms - signal.received_at_ms,
-        attempts=group.attempts.get(entry_id, 0),
+        attempts=group.attempts.get(entry_id, 0 if state == "unread" else None),
         given_up=given_up,
     )
 

@@ -105,3 +105,22 @@ def test_ctrl_c_ends_the_demo_and_leaves_no_process_behind() -> None:
     assert demo.returncode in {0, 130}
     assert "Traceback" not in errors
     assert not [pid for pid in family if alive(pid)]
+
+
+def test_a_demo_that_nobody_reads_any_more_ends_quietly_and_leaves_no_process_behind() -> None:
+    demo = subprocess.Popen(
+        [*COMMAND, "--seconds", "60"], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert demo.stdout is not None
+    assert demo.stderr is not None
+    for line in demo.stdout:
+        if line.startswith("market time"):
+            break
+    family = children(demo.pid)
+    assert len(family) >= 6
+    demo.stdout.close()
+    assert demo.wait(timeout=60) == 141
+    assert demo.stderr.read() == ""
+    demo.stderr.close()
+    assert not [pid for pid in family if alive(pid)]

@@ -3,11 +3,16 @@
 import argparse
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 
+from cli import hang_watch
 from cli.arguments import build_parser
+from cli.status.screen import text
+from cli.status.verdict import judge
 from tests.documented import DOCUMENTS, ROOT, Command, blocks, commands, is_command, lines, mentions
+from tests.unit.cli.status.samples import facts
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", MAKEFILE, re.MULTILINE))
@@ -123,3 +128,14 @@ def test_each_file_and_folder_of_ours_that_is_named_exists() -> None:
             for script in re.findall(r"`(\w+\.lua)`", line.text):
                 assert (ROOT / "shared/scripts" / script).exists(), f"{document}:{line.number}"
     assert named > 10
+
+
+def test_what_is_quoted_of_a_hung_service_and_a_full_redis_is_what_is_said() -> None:
+    silent_s = hang_watch.ROUNDS * (hang_watch.EVERY_S + hang_watch.PATIENCE_S)
+    assert f"| `… has not answered for {silent_s:g} s: it hangs; ending it` |" in README
+    healthy = facts()
+    redis = replace(healthy.redis, refuses="Redis is out of memory")
+    full = replace(healthy, redis=redis, services=())
+    quoted = "unknown: Redis takes no heartbeats"
+    assert quoted in text(full, judge(full))
+    assert f"| `{quoted}` in `status` |" in README

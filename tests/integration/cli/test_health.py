@@ -190,7 +190,7 @@ def test_an_instance_without_a_name_is_the_first_or_named_like_its_host() -> Non
 
 def test_asking_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from cli.__main__ import main; main(['health', 'ingest']);"
+        "import sys; from cli.command_line import main; main(['health', 'ingest']);"
         "print(sorted({'pydantic', 'redis', 'asyncio', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import BusyLoadingError
 from redis.exceptions import ConnectionError as NotConnected
 
-from cli.__main__ import main
+from cli.command_line import main
 from cli.outside_command import reachable
 from cli.processes import bound
 from cli.redis_acl_command import made

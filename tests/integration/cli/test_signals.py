@@ -67,6 +67,9 @@ async def test_each_signal_is_told_with_its_way_through_each_channel(
     email = found[2].deliveries[0]
     assert (email.recipients, email.delivered_to, email.took_ms) == (2, 2, 1200)
     assert found[1].entry_id == waits.decode()
+    tried = [[each.attempts for each in listed.deliveries] for listed in found]
+    # Of what was done with nobody keeps how often it was tried.
+    assert tried == [[0, 0], [1, 0], [None, 0], [None, None]]
 
 
 async def test_a_recipient_who_is_missing_is_told(scanner: Scanner, settings: Settings) -> None:

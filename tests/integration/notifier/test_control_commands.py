@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from cli.__main__ import main
+from cli.command_line import main
 from cli.observe import read_signals
 from cli.words import masked
 from services.notifier.channels import recipient

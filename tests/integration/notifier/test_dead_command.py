@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from cli.__main__ import main
+from cli.command_line import main
 from cli.dead_letters import Letterbox
 from services.notifier.channels import recipient
 from services.notifier.channels.email_channel import EmailChannel
@@ -116,7 +116,7 @@ async def test_letters_are_listed_newest_first_with_all_that_one_needs(desk: Des
         f"{'':25}the server refuses the recipient (550 no such user): check smtp.to_email",
     ]
     assert "\x1b" not in out
-    assert "dead replay" in out.splitlines()[-1]
+    assert "dead replay NAME" in out.splitlines()[-2]
     code, out, _ = await desk.does("list", "email", "--json")
     [letter] = json.loads(out)["dead_letters"]
     assert (code, letter["name"], letter["id"]) == (0, first, signal.id)
@@ -129,7 +129,7 @@ async def test_one_letter_is_shown_whole(desk: Desk) -> None:
     signal, _, name = await desk.buried()
     code, out, _ = await desk.does("show", name)
     assert code == 0
-    assert f"ID                       {name}\n" in out
+    assert f"name                     {name}\n" in out
     assert "attempts                 3\n" in out
     assert f"alert_id                 {signal.id}\n" in out
     code, out, _ = await desk.does("show", name, "--json")
@@ -145,10 +145,36 @@ async def test_an_unknown_letter_is_an_error(desk: Desk, action: str, name: str)
     assert f"there is no dead letter {name}; ./btc-scanner dead list shows all" in err
 
 
-async def test_what_is_no_name_of_a_letter_is_wrong_usage(desk: Desk) -> None:
+async def test_an_alert_means_all_its_letters_wherever_a_name_may_stand(desk: Desk) -> None:
+    signal, other = fresh_signal(), fresh_signal(1)
+    entry = await desk.read(signal)
+    names = [await desk.give_up(signal, entry, who) for who in (ANNA, BEN)]
+    await desk.redis.xack(keys.SIGNALS, "email", entry)
+    kept = await desk.give_up(other, await desk.read(other), BEN)
+    listed = json.loads((await desk.does("list", "--json"))[1])["dead_letters"]
+    assert [each["name"] for each in listed if each["id"] == signal.id] == names[::-1]
+    code, out, _ = await desk.does("show", signal.id, "--json")
+    shown = json.loads(out)["dead_letters"]
+    assert (code, [each["name"] for each in shown]) == (0, names[::-1])
+    code, out, _ = await desk.does("show", signal.id)
+    assert (code, out.count("name   "), out.count(f"alert_id                 {signal.id}")) == (
+        0,
+        2,
+        2,
+    )
+    code, out, err = await desk.does("replay", signal.id, names[0])
+    told = sorted(f"{name} is tried again now" for name in names)
+    assert (code, sorted(out.splitlines()), err) == (0, told, "")
+    assert await desk.does("drop", other.id) == (0, f"{kept} is dropped\n", "")
+    assert (await desk.state())[1] == 0
+
+
+async def test_what_is_neither_a_name_nor_an_alert_is_an_error(desk: Desk) -> None:
+    await desk.buried()
     for wrong in (["show", "1-0"], ["replay", "pigeon:1-0"], ["drop", "email:soon"]):
         code, _, err = await desk.does(*wrong)
-        assert (code, "is not the ID of a dead letter" in err) == (2, True)
+        assert (code, f"there is no dead letter of an alert {wrong[1]};" in err) == (1, True)
+    assert (await desk.state())[1] == 1
     code, _, err = await desk.does("replay", "email:1-0", "--channel", "email")
     assert (code, "--channel goes with --all" in err) == (2, True)
 
@@ -174,8 +200,7 @@ async def test_a_replay_that_is_repeated_after_a_lost_reply_takes_no_delivery_ba
 ) -> None:
     signal, entry, name = await desk.buried()
     box = Letterbox(desk.redis, desk.bench.settings())
-    letter = (await box.named([name]))[name]
-    assert letter is not None
+    [letter] = (await box.meant([name]))[name]
     assert await box.replay([letter]) == {name: "revived"}
     await desk.deliver(signal, BEN)
     await desk.redis.xack(keys.SIGNALS, "email", entry)

@@ -1,14 +1,16 @@
 """What the command line accepts, and how it fails: in words, with a code, without a traceback."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
 
 from cli import CommandError, up_command
-from cli.__main__ import main
 from cli.arguments import parse
+from cli.command_line import main
 from shared.config_errors import ConfigError, Fault
+from tests.command import run_command
 
 COMMANDS = [
     "demo",
@@ -94,7 +96,7 @@ def test_numbers_are_read_as_meant() -> None:
         (["config"], "COMMAND"),
         (["dead"], "COMMAND"),
         (["dead", "list", "pigeon"], "invalid choice: 'pigeon'"),
-        (["dead", "replay"], "ID --all"),
+        (["dead", "replay"], "NAME --all"),
         (["dead", "drop", "email:1-0", "--all"], "not allowed with"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -160,6 +162,55 @@ def test_an_unexpected_error_leaves_its_traceback_in_a_file(
     assert str(file) in told
     assert "Traceback" not in told
     assert "Traceback" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (BrokenPipeError(32, "Broken pipe"), 141),
+        (
+            ExceptionGroup(
+                "", [BrokenPipeError(32, "Broken pipe"), BrokenPipeError(32, "Broken pipe")]
+            ),
+            141,
+        ),
+        (ExceptionGroup("", [BrokenPipeError(32, "Broken pipe"), CommandError("no market")]), 1),
+    ],
+    ids=repr,
+)
+def test_whoever_reads_no_more_is_told_nothing_but_other_errors(
+    error: Exception,
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert _main_raising(error, monkeypatch) == code
+    told = capfd.readouterr().err
+    assert told == "" if code == 141 else "btc-scanner: no market" in told
+
+
+# Whoever imports the module that is named gets a Ctrl-C.
+INTERRUPTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["INTERRUPTED_AT"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["cli.command_line", "cli.arguments", "cli.status", "redis.asyncio", "shared.settings"],
+)
+def test_ctrl_c_while_modules_are_loaded_is_told_in_a_line(module: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "INTERRUPTED_AT": module}
+    done = run_command("status", "--config", tmp_path / "none.json", environ=environ)
+    assert (done.returncode, done.stderr) == (130, "btc-scanner: interrupted\n")
 
 
 def test_debug_shows_the_traceback(
