@@ -11,7 +11,6 @@ from shared.runtime import WrongConfiguration
 log = logging.getLogger(__name__)
 
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 30.0
-_ALARMING = 7  # tries, about a minute
 
 
 async def look_up(rest: Rest, symbol: str) -> Market:
@@ -20,16 +19,13 @@ async def look_up(rest: Rest, symbol: str) -> Market:
     Raises:
         WrongConfiguration: It lists no such market; near misses are named.
     """
-    wanted, retry_s, said, tries = market_of(symbol), _FIRST_RETRY_S, "", 0
+    wanted, retry_s, said = market_of(symbol), _FIRST_RETRY_S, ""
     while True:
         try:
             markets = await rest.markets(wanted.symbol)
         except Unreachable as error:
-            tries += 1
-            if str(error) != said or tries == _ALARMING:
-                # Nobody else tells people: no feed runs yet that could be blind.
-                level = logging.CRITICAL if tries == _ALARMING else logging.ERROR
-                log.log(level, "%s; trying again, and other hosts", error)
+            if str(error) != said:  # people are told by the lookout, which is watching already
+                log.error("%s; trying again, and other hosts", error)
                 said = str(error)
         except UnknownSymbol:
             raise await _unknown(rest, symbol) from None
