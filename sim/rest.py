@@ -80,6 +80,11 @@ class Rest:
             "klines": self._klines,
         }
 
+    @property
+    def used_weight(self) -> int:
+        """What was asked in the minute of the last request, by its weight."""
+        return self._weight.used
+
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[int]:
         """Listen; yields the port."""
@@ -225,18 +230,18 @@ class _Weight:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._minute = 0
-        self._used = 0
+        self.used = 0
 
     def spend(self, weight: int) -> tuple[int, int]:
         """Weight used with this request, and seconds to wait if that is too much (else 0)."""
         now_s = time.monotonic()
         minute = int(now_s // 60)
         if minute != self._minute:
-            self._minute, self._used = minute, 0
-        self._used += weight
-        if self.limit and self._used > self.limit:
-            return self._used, max(1, int(60 - now_s % 60) + 1)
-        return self._used, 0
+            self._minute, self.used = minute, 0
+        self.used += weight
+        if self.limit and self.used > self.limit:
+            return self.used, max(1, int(60 - now_s % 60) + 1)
+        return self.used, 0
 
     def refusal(self) -> Refused:
         return Refused(
