@@ -112,11 +112,9 @@ async def test_half_of_the_exchanges_request_weight_is_never_exceeded(bench: Ben
     async with Exchange(market(1), start_ms=START_MS, weight_limit=60) as exchange:
         process = await bench.start(bench.config(exchange))
         await process.until_logged("of 60 in a minute is enough; waiting ")
-        # What is on its way still comes; 20 of it is for the market of the configuration.
-        await wait_until(lambda: exchange.rest.used_weight == 30, "half of the weight")
-        asked = exchange.rest.requests
         assert (await process.terminate())[0] == 0
-        assert exchange.rest.requests == asked
+        # 20 for the market of the configuration, and 1 or 2 for each time or page of candles.
+        assert 20 < exchange.rest.used_weight <= 30
     assert "limits our request rate" not in process.log
 
 
