@@ -98,7 +98,7 @@ def dead(channel: str) -> str:
 
 
 def gate(channel: str) -> str:
-    """Stands, with a TTL, while nothing is sent by a channel: why, in words."""
+    """Stands, with a TTL, while nothing is sent by a channel: for how long, and why, in words."""
     return f"gate:{{signals}}:{channel}"
 
 

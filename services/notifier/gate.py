@@ -7,8 +7,10 @@ other channels.
 """
 
 import logging
+from pathlib import Path
 from typing import Any
 
+import shared
 from services.notifier.decisions import channel_subject
 from services.notifier.hold import now_ms
 from shared import keys
@@ -19,6 +21,8 @@ from shared.redis_access import RedisAccess
 log = logging.getLogger(__name__)
 
 BROKEN = "broken"
+
+_SCRIPT = Path(shared.__file__).parent / "scripts" / "gate.lua"
 
 # By which a new process knows that what closed the gate may have been repaired since.
 _REPAIRABLE = (b"broken", b"probing")
@@ -35,6 +39,7 @@ class Gate:
         self._key, self._subject = keys.gate(channel), channel_subject(channel)
         self._probe_ms = max(1, round(probe_s * 1000))
         self._broken: Trouble | None = None
+        self._script = access.script(_SCRIPT.read_text())
 
     async def start(self) -> None:
         """Let a new process try at once what an old one found broken: it may know better."""
@@ -57,6 +62,10 @@ class Gate:
             return list(answers)
 
         remaining_ms, text = await self._access.patiently(look)
+        if remaining_ms > 0:  # and perhaps for long, should the clock have been set back
+            cut_ms = await self._close("", 0, "")
+            # One that was opened just now was closed: nothing is tried by what was seen before.
+            remaining_ms = cut_ms if cut_ms > 0 else remaining_ms
         trouble = read_trouble(text) if isinstance(text, bytes) else None
         self._broken = trouble if trouble and trouble.state == BROKEN else None
         if remaining_ms == -1:  # made by hand, and would stand for ever
@@ -74,35 +83,20 @@ class Gate:
 
     async def _may_probe(self) -> bool:
         client = self._access.client
+        text = f"probing ({_seconds(self._probe_ms)} s)"
         taken = await self._access.patiently(
-            lambda: client.set(self._key, "probing", nx=True, px=self._probe_ms)
+            lambda: client.set(self._key, text, nx=True, px=self._probe_ms)
         )
         return bool(taken)
 
     async def pause(self, seconds: float, reason: str) -> None:
         """Let nobody try for so long, unless a longer pause stands."""
-        pause_ms = max(1, round(seconds * 1000))
-
-        async def write() -> None:
-            async with self._access.client.pipeline(transaction=True) as pipe:
-                pipe.set(self._key, f"paused: {reason}", nx=True, px=pause_ms)
-                pipe.pexpire(self._key, pause_ms, gt=True)
-                await pipe.execute()
-
-        await self._access.patiently(write)
+        await self._close("paused", max(1, round(seconds * 1000)), reason)
 
     async def break_(self, reason: str) -> None:
         """Close it until a probe succeeds, and tell so once."""
-
-        async def write() -> None:
-            async with self._access.client.pipeline(transaction=True) as pipe:
-                # What the peer asked for may last longer; GT leaves that as it is.
-                pipe.set(self._key, f"broken: {reason}", nx=True, px=self._probe_ms)
-                pipe.set(self._key, f"broken: {reason}", xx=True, keepttl=True)
-                pipe.pexpire(self._key, self._probe_ms, gt=True)
-                await pipe.execute()
-
-        await self._access.patiently(write)
+        # What the peer asked for may last longer; that stays as it is.
+        await self._close("broken", self._probe_ms, reason)
         trouble = Trouble(BROKEN, now_ms())
         told = await self._events.begin(
             self._subject,
@@ -113,6 +107,13 @@ class Gate:
         if told:  # by that to people: a line of the alarm would tell them twice
             log.warning("%s is broken: %s", self._channel, reason)
 
+    async def _close(self, word: str, closed_ms: int, reason: str) -> int:
+        """See the script; for how long it is closed, ms."""
+        arguments = [word, _seconds(closed_ms), reason]
+        return int(
+            await self._access.patiently(lambda: self._script(keys=[self._key], args=arguments))
+        )
+
     async def worked(self) -> bool:
         """Open it after a success; whether it was broken."""
         trouble, self._broken = self._broken, None
@@ -122,3 +123,8 @@ class Gate:
         await self._events.end(self._subject, trouble, "recovered", f"{self._channel} works again")
         log.info("%s works again", self._channel)
         return True
+
+
+def _seconds(milliseconds: int) -> str:
+    """``0.2``, ``300``: as the gate's text says it."""
+    return f"{milliseconds / 1000:.3f}".rstrip("0").rstrip(".")

@@ -1,5 +1,6 @@
 """A channel that is broken, or asked to wait, stops as a whole, says so once, and goes on."""
 
+import re
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from .conftest import Bench, fresh_signal
 from .fake_channel import FakeChannel
 
 WRONG = Broken("login", "the login is wrong: correct it")
+HOUR_MS = 3_600_000
 SLOW = {"retry_base_seconds": 0.05, "retry_max_seconds": 300.0}
 
 
@@ -156,7 +158,7 @@ async def test_what_breaks_beside_a_pause_does_not_shorten_it(bench: Bench, redi
     await gate.pause(300.0, "flood")
     await gate.break_("wrong login")
     assert await redis.pttl(key) > 200_000
-    assert await redis.get(key) == b"broken: wrong login"
+    assert await redis.get(key) == b"broken (300 s): wrong login"
     assert (await redis.hget(keys.TROUBLES, "channel:fake")).startswith(b"broken ")
 
 
@@ -170,7 +172,101 @@ async def test_a_broken_channel_is_not_probed_sooner_than_it_may_be(
             await redis.set(key, "paused: for a moment", px=before)
         await gate.break_("wrong login")
         assert 200_000 < await redis.pttl(key) <= 300_000
-        assert await redis.get(key) == b"broken: wrong login"
+        assert await redis.get(key) == b"broken (300 s): wrong login"
+
+
+async def set_clock_back(redis: Redis) -> bool:
+    """Leave the gate, if it stands, with the TTL that it has after Redis's clock went back."""
+    key = keys.gate("fake")
+    return bool(await redis.pexpire(key, HOUR_MS + await redis.pttl(key)))
+
+
+async def test_a_clock_that_is_set_back_does_not_make_a_pause_longer(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, first, second = FakeChannel(), fresh_signal(1), fresh_signal(2)
+    channel.troubles[first.id, "one"] = TryAgain("flood", "wait 1 s", 1.0)
+    await bench.deliver(channel, bench.settings())
+    await bench.emit(first)
+    await wait_until(lambda: set_clock_back(redis))
+    channel.troubles.clear()
+    await bench.emit(second)
+    await bench.until_settled("fake", 2)
+    assert sorted(channel.accepted) == [(first.id, "one"), (second.id, "one")]
+
+
+async def test_a_clock_that_is_set_back_does_not_keep_a_broken_channel_from_being_probed(
+    bench: Bench, redis: Redis
+) -> None:
+    channel, signal = FakeChannel(), fresh_signal()
+    channel.troubles[signal.id, "one"] = WRONG
+    settings = bench.settings(notifier={"retry_base_seconds": 0.05, "retry_max_seconds": 1.0})
+    await bench.deliver(channel, settings)
+    await bench.emit(signal)
+
+    async def back_while(text: bytes) -> bool:
+        stands = await redis.get(keys.gate("fake")) or b""
+        return stands.startswith(text) and await set_clock_back(redis)
+
+    await wait_until(lambda: back_while(b"broken (1 s): "))
+    channel.troubles[signal.id, "one"] = TryAgain("busy", "busy")
+    await wait_until(lambda: back_while(b"probing (1 s)"))
+    channel.troubles.clear()
+    await bench.until_settled("fake", 1)
+
+
+@pytest.mark.parametrize(
+    ("close", "text", "most_ms"),
+    [
+        (["pause 200"], b"paused (200 s): why", 200_000),
+        (["pause 0.5", "pause 200"], b"paused (200 s): why", 200_000),
+        (["pause 200", "pause 5"], b"paused (200 s): why", 200_000),
+        (["break"], b"broken (60.5 s): why", 60_500),
+        (["pause 5", "break"], b"broken (60.5 s): why", 60_500),
+        (["break", "pause 200"], b"paused (200 s): why", 200_000),
+        (["pause 200", "break"], b"broken (200 s): why", 200_000),
+        (["pause 200", "break", "pause 5"], b"broken (200 s): why", 200_000),
+    ],
+)
+async def test_a_gate_stands_no_longer_than_was_asked_whatever_the_clock_does(
+    bench: Bench, redis: Redis, close: list[str], text: bytes, most_ms: int
+) -> None:
+    gate = bench.gate("fake", bench.settings(notifier={"retry_max_seconds": 60.5}))
+    for each in close:
+        word, _, seconds = each.partition(" ")
+        await (gate.pause(float(seconds), "why") if word == "pause" else gate.break_("why"))
+    assert await redis.get(keys.gate("fake")) == text
+    assert most_ms / 2 < await redis.pttl(keys.gate("fake")) <= most_ms
+    assert await set_clock_back(redis)
+    assert most_ms / 2000 < await gate.closed_s() <= most_ms / 1000
+    assert most_ms / 2 < await redis.pttl(keys.gate("fake")) <= most_ms
+    assert await set_clock_back(redis)
+    await gate.pause(5.0, "short")
+    assert await redis.get(keys.gate("fake")) == text
+    assert most_ms / 2 < await redis.pttl(keys.gate("fake")) <= most_ms
+
+
+async def test_a_gate_of_an_older_version_stands_for_its_time(bench: Bench, redis: Redis) -> None:
+    gate, key = bench.gate("fake", bench.settings()), keys.gate("fake")
+    await redis.set(key, "paused: wait (5 s): please", px=200_000)
+    assert 100 < await gate.closed_s() <= 200
+    await gate.pause(3.0, "short")
+    assert await redis.get(key) == b"paused: wait (5 s): please"
+    await gate.break_("wrong login")
+    assert 100_000 < await redis.pttl(key) <= 200_000
+    assert re.fullmatch(rb"broken \(1\d\d\.\d{3} s\): wrong login", await redis.get(key))
+    await redis.set(key, "probing", px=200_000)
+    await gate.start()
+    assert await gate.closed_s() == 0
+
+
+async def test_what_is_no_gate_at_all_is_left_to_its_life(bench: Bench, redis: Redis) -> None:
+    gate, key = bench.gate("fake", bench.settings()), keys.gate("fake")
+    await redis.rpush(key, "somebody's")
+    await redis.pexpire(key, 100_000)
+    assert 50 < await gate.closed_s() <= 100
+    await gate.pause(200.0, "flood")
+    assert await redis.get(key) == b"paused (200 s): flood"
 
 
 async def test_a_gate_made_by_hand_does_not_stand_for_ever(bench: Bench, redis: Redis) -> None:
