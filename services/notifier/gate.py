@@ -63,7 +63,9 @@ class Gate:
 
         remaining_ms, text = await self._access.patiently(look)
         if remaining_ms > 0:  # and perhaps for long, should the clock have been set back
-            remaining_ms = await self._close("", 0, "")
+            cut_ms = await self._close("", 0, "")
+            # One that was opened just now was closed: nothing is tried by what was seen before.
+            remaining_ms = cut_ms if cut_ms > 0 else remaining_ms
         trouble = read_trouble(text) if isinstance(text, bytes) else None
         self._broken = trouble if trouble and trouble.state == BROKEN else None
         if remaining_ms == -1:  # made by hand, and would stand for ever
