@@ -190,16 +190,18 @@ class Rest:
 
     async def _get(self, path: str, query: Mapping[str, str]) -> _Answer:
         async with held(self._turn):
-            await self._until_allowed(_WEIGHTS.get(path, 1))
+            weight = _WEIGHTS.get(path, 1)
+            await self._until_allowed(weight)
             if self._session is None:
                 raise RuntimeError("Rest is used outside of its context")
             host, asked_s, asked_ms = self.host, steady.now_s(), time.time() * 1000
             try:
-                async with self._session.get(
-                    host + path, params=query, allow_redirects=False
-                ) as answer:
-                    body = await _read(answer.content)
-                    answered_s = steady.now_s()
+                with self._weight.asking(weight):
+                    async with self._session.get(
+                        host + path, params=query, allow_redirects=False
+                    ) as answer:
+                        body = await _read(answer.content)
+                        answered_s = steady.now_s()
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = str(error) or type(error).__name__
                 raise self._next_host(host, f"cannot be reached ({reason})") from error

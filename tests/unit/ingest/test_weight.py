@@ -33,6 +33,15 @@ def test_what_others_at_this_address_use_counts() -> None:
     assert weight.pause_s(1, T + 2000) == 58
 
 
+def test_what_is_on_its_way_counts() -> None:
+    weight = Weight()
+    weight.limited(60)
+    weight.answered("28", T)
+    with weight.asking(2):
+        assert weight.pause_s(2, T + 1000) == 59
+    assert weight.pause_s(2, T + 1000) == 0
+
+
 @pytest.mark.parametrize("header", [None, "", "many", "-1", "²", "9" * 30])
 def test_a_header_that_says_nothing_changes_nothing(header: str | None) -> None:
     weight = Weight()
