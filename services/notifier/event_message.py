@@ -3,9 +3,9 @@
 from services.notifier import markup, quiet
 from services.notifier.letter import Letter, Section
 from services.notifier.markup import Message, bold
-from services.notifier.message import age, without_heading
+from services.notifier.message import without_heading
 from shared.event import Event
-from shared.times import utc
+from shared.times import lasting, utc
 
 # Neither is the light of a LONG or SHORT signal.
 _TROUBLE, _OVER = "🟠", "🔵"
@@ -29,7 +29,7 @@ def subject(event: Event, base: str) -> str:
 
 def heading_lines(late_ms: float | None) -> tuple[str, ...]:
     """What must be read before the event itself; ``late_ms`` is the age of one that is late."""
-    return () if late_ms is None else (f"⏰ LATE {age(late_ms)}: more may have happened since",)
+    return () if late_ms is None else (f"⏰ LATE {lasting(late_ms)}: more may have happened since",)
 
 
 def letter(event: Event, late_ms: float | None = None) -> Letter:
