@@ -10,12 +10,12 @@ from redis.asyncio import Redis
 from cli import EXIT_USAGE, CommandError, clock
 from cli.asking import answered
 from cli.mute_state import muted_words
-from cli.words import duration
 from services.notifier.mute import QuietHours
 from services.notifier.quiet import Quiet
 from shared import keys
 from shared.local_time import minute_of, zone_of
 from shared.settings import Settings
+from shared.times import lasting
 
 _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST_MS = 30 * 86_400_000
@@ -41,7 +41,7 @@ def mute(settings: Settings, until: str | None) -> int:
     chosen = Quiet(now_ms, until_ms(until, now_ms, zone))
     asyncio.run(answered(settings, lambda client: _set(client, chosen)))
     print(
-        f"MUTED {chosen.until}, for {duration((chosen.until_ms or now_ms) - now_ms)}: signals are"
+        f"MUTED {chosen.until}, for {lasting((chosen.until_ms or now_ms) - now_ms)}: signals are"
         " recorded, and told in one digest afterwards.\nMessages about the scanner itself still"
         " come. ./btc-scanner unmute ends it."
     )

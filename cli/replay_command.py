@@ -37,6 +37,8 @@ TARGETS = {
 }
 _POLL_S = 0.2
 _HOPS = 200
+# In less than that our looking is no small part of the time.
+_MEASURABLE_S = 10 * _POLL_S
 # At the end of the market, how long the pipeline may do nothing before that is an error.
 _STALL_S = 120.0
 
@@ -140,7 +142,7 @@ async def record(
         "stale": sum(signal.stale for signal in signals),
         "deliveries": account(signals, deliveries),
         "seconds": round(seconds, 2),
-        "candles_per_second": round(published["candles"] / seconds),
+        "candles_per_second": rate(published["candles"], seconds),
         "latency_ms": await latencies(pipeline, signals, watch, deliveries),
         "redis_hop_ms": median_ms(hops),
         "pss_mb": costs.pss_mb(),
@@ -151,11 +153,16 @@ async def record(
     }
 
 
+def rate(count: int, seconds: float) -> int | None:
+    """How many in a second; None if they were too few to tell."""
+    return round(count / seconds) if seconds >= _MEASURABLE_S else None
+
+
 async def _until_done(pipeline: Pipeline, ended: Callable[[], bool]) -> float:
     """Wait until the market and all else has ended, and everything is evaluated and acknowledged.
 
     Returns:
-        Seconds from the first to the last candle's evaluation and delivery.
+        Seconds from the begin of the market to the last candle's evaluation and delivery.
 
     Raises:
         CommandError: Nothing moves any more.
@@ -165,7 +172,7 @@ async def _until_done(pipeline: Pipeline, ended: Callable[[], bool]) -> float:
     while True:
         state = await pipeline.outside.state()
         if started is None and state["started"]:
-            started = time.monotonic()
+            started = time.monotonic() - state["running_s"]
         position = await pipeline.access.field(
             keys.progress(pipeline.settings.exchange.market), "detector"
         )

@@ -19,13 +19,13 @@ from cli.asking import answered
 from cli.dead_letters import Letterbox, tags_of
 from cli.listing import INDENT, latest, patience_s, print_clean, unreadable, unreadable_document
 from cli.readable_signal import readable
-from cli.words import WIDTH, duration
+from cli.words import WIDTH
 from services.notifier.dead_letter import DEAD, says_dead
 from shared import keys
 from shared.entry_id import order
 from shared.log import Line
 from shared.settings import Settings
-from shared.times import utc
+from shared.times import lasting, utc
 from shared.trade_signal import FACTORS, Signal
 
 # More than the signals stream is likely to hold.
@@ -286,7 +286,7 @@ def told(each: Delivery, tick: str) -> str:
 
 def _state(each: Delivery, tick: str) -> str:
     if each.state == "delivered":
-        return tick if each.took_ms is None else f"{tick} {duration(each.took_ms)}"
+        return tick if each.took_ms is None else f"{tick} {lasting(each.took_ms)}"
     if each.state == "pending":
         return f"pending after {each.attempts} attempt{'' if each.attempts == 1 else 's'}"
     return _STATES[each.state]

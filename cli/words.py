@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 
-from shared.times import utc
+from shared.times import lasting, utc
 
 WIDTH = 100
 
@@ -24,8 +24,8 @@ def moment(time_ms: int) -> str:
 
 
 def ago(now_ms: int, then_ms: int | None) -> str:
-    """``, 5 min ago``; empty where it is not known when."""
-    return "" if then_ms is None else f", {duration(now_ms - then_ms)} ago"
+    """``, 5m 0s ago``; empty where it is not known when."""
+    return "" if then_ms is None else f", {lasting(now_ms - then_ms)} ago"
 
 
 def plural(count: int, noun: str) -> str:
@@ -46,22 +46,6 @@ def counted(count: int, at_least: bool) -> str:
 def megabytes(count: int) -> str:
     """A number of bytes as ``12.3 MB``."""
     return f"{count / 1_000_000:,.1f} MB"
-
-
-_STEPS = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-
-
-def duration(milliseconds: float) -> str:
-    """``0.4 s``, ``23 s``, ``5 min``, ``2 h 13 min``, ``3 d 4 h``; never negative."""
-    seconds = max(0.0, milliseconds / 1000)
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    for size, unit, smaller, part in _STEPS:
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit}" + (f" {rest} {part}" if rest else "")
-    return f"{whole} s"
 
 
 def masked(address: str) -> str:

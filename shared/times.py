@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 # A later time is not in milliseconds: as such it would lie in the year 5138.
 LATEST_MS = 10**14
+_TENTHS_BELOW_MS = 9_950
 
 
 def utc(time_ms: float) -> str:
@@ -14,7 +15,12 @@ def utc(time_ms: float) -> str:
 
 
 def lasting(milliseconds: float) -> str:
-    """``10s``, ``4m 10s``, ``2h 3m``, ``5d 1h``: the two largest units; never negative."""
+    """``0.4s``, ``10s``, ``4m 10s``, ``2h 3m``, ``5d 1h``: never negative.
+
+    The two largest units; tenths where these are more than a percent.
+    """
+    if milliseconds < _TENTHS_BELOW_MS:
+        return f"{max(0.0, milliseconds / 1000):.1f}s"
     minutes, seconds = divmod(max(0, round(milliseconds / 1000)), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -6,6 +6,7 @@ a schedule, whoever has something to do at a certain market time is waited for.
 """
 
 import inspect
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -83,11 +84,13 @@ class Outside:
     def state(self) -> dict[str, Any]:
         """How far everything has come."""
         exchange = self.exchange
+        since = exchange.streams.subscribed_at
         return {
             "clock_ms": exchange.now_ms,
             "start_ms": exchange.start_ms,
             "end_ms": exchange.end_ms,
-            "started": exchange.streams.first_subscription.is_set(),
+            "started": since is not None,
+            "running_s": 0.0 if since is None else time.monotonic() - since,
             "finished": exchange.finished.is_set(),
             "halted": exchange.halted,
             "candles_total": {name: exchange.candles_total(name) for name in TIMEFRAMES},

@@ -8,6 +8,7 @@ past a limit is cut.
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Streams:
     Attributes:
         version: grows whenever somebody begins or ends to hear something.
         first_subscription: set once any client has asked for any stream.
+        subscribed_at: when that was, by the monotonic clock, s.
         heard: set while somebody hears one of the known streams.
         refusals: scripted answers to the next handshakes.
         slammed: one entry for each of the next TCP connections that end before the handshake.
@@ -68,6 +70,7 @@ class Streams:
     ) -> None:
         self.version = 0
         self.first_subscription = asyncio.Event()
+        self.subscribed_at: float | None = None
         self.heard = asyncio.Event()
         self.refusals: Script[Refusal] = Script()
         self.slammed: Script[bool] = Script()
@@ -208,7 +211,8 @@ class Streams:
     def _reindex(self) -> None:
         self._by_stream = {}
         for listener in self.listeners:
-            if listener.wants.streams:
+            if listener.wants.streams and self.subscribed_at is None:
+                self.subscribed_at = time.monotonic()
                 self.first_subscription.set()
             if not listener.silent and not listener.dead:
                 for stream in listener.wants.streams.keys() - listener.muted:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from cli.status.facts import SERVICES, Facts, Instance
 from cli.status.verdict import Verdict
-from cli.words import ago, counted, duration, megabytes, moment, plural, signals, wrapped
-from shared.times import utc
+from cli.words import ago, counted, megabytes, moment, plural, signals, wrapped
+from shared.times import lasting, utc
 
 
 def text(facts: Facts, verdict: Verdict) -> str:
@@ -59,11 +59,11 @@ def _absence(facts: Facts, name: str) -> str:
 
 
 def _instance(each: Instance, *, missed: bool) -> Iterator[str]:
-    parts = [f"instance {each.instance}", f"up {duration(each.uptime_ms)}", f"v{each.version}"]
+    parts = [f"instance {each.instance}", f"up {lasting(each.uptime_ms)}", f"v{each.version}"]
     if each.data_age_ms is not None:
-        parts.append(f"input {duration(each.data_age_ms)} ago")
+        parts.append(f"input {lasting(each.data_age_ms)} ago")
     parts.append(f"{plural(each.errors_last_hour, 'error')} in the last hour")
-    state = f"silent for {duration(each.beat_age_ms)}" if missed else each.state
+    state = f"silent for {lasting(each.beat_age_ms)}" if missed else each.state
     yield from wrapped(f"{state}; {', '.join(parts)}", f"  {each.service:<11}", _INDENT)
     links = [
         f"{name}{each.facts[what]}"
@@ -97,7 +97,7 @@ def _candles(facts: Facts) -> Iterator[str]:
         price = f"close {each.price:,.8g}" if each.price is not None else "no trades (missing)"
         gone = f", {each.missing:,} missing" if each.missing else ""
         yield from wrapped(
-            f"{moment(each.last_close_ms)}, {duration(each.age_ms)} ago{late}"
+            f"{moment(each.last_close_ms)}, {lasting(each.age_ms)} ago{late}"
             f"  {price} ({each.source})  {each.published:,} published{gone}",
             f"  {each.timeframe:<5}",
             " " * 7,
@@ -111,7 +111,7 @@ def _readers(facts: Facts) -> Iterator[str]:
         elif each.behind:
             words = (
                 f"{counted(each.behind, each.behind_at_least)} entries behind"
-                f" ({duration(each.behind_ms)} of market time)"
+                f" ({lasting(each.behind_ms)} of market time)"
             )
         else:
             words = "up to date"
@@ -146,14 +146,14 @@ def _channels(facts: Facts) -> Iterator[str]:
         parts = [f"{each.delivered:,} delivered", f"{each.pending:,} pending"]
         if each.oldest_pending_ms is not None:
             times = plural(each.attempts, "attempt")
-            parts.append(f"the oldest for {duration(each.oldest_pending_ms)} after {times}")
+            parts.append(f"the oldest for {lasting(each.oldest_pending_ms)} after {times}")
         if each.failed_attempts:
             parts.append(f"{plural(each.failed_attempts, 'failed attempt')}")
         if each.dead_letters:
             parts.append(plural(each.dead_letters, "dead letter"))
         yield from wrapped(", ".join(parts), f"  {each.name:<11}", _INDENT)
         if each.last_delivered:
-            took = "" if each.last_delivery_ms is None else f" in {duration(each.last_delivery_ms)}"
+            took = "" if each.last_delivery_ms is None else f" in {lasting(each.last_delivery_ms)}"
             when = ago(facts.at_ms, each.last_delivered_at_ms)
             yield from wrapped(f"last: {each.last_delivered}{took}{when}", _INDENT, _INDENT)
         if each.last_failure:
@@ -166,7 +166,7 @@ def _last_signal(facts: Facts) -> Iterator[str]:
     if last is None:
         yield "  none yet; FACTORS above tells what is missing"
         return
-    age = f" (added {duration(facts.at_ms - last.added_at_ms)} ago)"
+    age = f" (added {lasting(facts.at_ms - last.added_at_ms)} ago)"
     yield from wrapped(f"{last.sentence}{age}", "  ", "  ")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cli.status.facts import SERVICES, Facts, Instance, RedisFacts, Standing
-from cli.words import counted, duration, moment, plural, signals
+from cli.words import counted, moment, plural, signals
+from shared.times import lasting
 from shared.wellbeing import LONGEST_WAIT_MS
 
 _STARTING_MS = 120_000
@@ -89,7 +90,7 @@ def _absence(facts: Facts, name: str) -> Problem:
     again = "up starts it again" if here.up else f"then {start}"
     silent = [each for each in facts.services if each.service == name]
     last = min(silent, key=lambda each: each.beat_age_ms, default=None)
-    what = f"{name} has been silent for {duration(last.beat_age_ms)}" if last else ""
+    what = f"{name} has been silent for {lasting(last.beat_age_ms)}" if last else ""
     door = here.doors.get(name)
     if door and not door.says:
         return Problem(what or f"{name} does not answer", f"it hangs: kill -9 {door.pid} ({again})")
@@ -115,7 +116,7 @@ def _instance_problems(instance: Instance, *, alone: bool) -> Iterator[Problem]:
     elif state == "starting" and alone and instance.uptime_ms > _STARTING_MS:
         words = instance.last_error or instance.facts.get("connection", "")
         remedy = f"it says: {words}" if words else f"see the log of {instance.service}"
-        yield Problem(f"{name} has been starting for {duration(instance.uptime_ms)}", remedy)
+        yield Problem(f"{name} has been starting for {lasting(instance.uptime_ms)}", remedy)
 
 
 def _trouble_problems(facts: Facts) -> Iterator[Problem]:
@@ -132,10 +133,10 @@ def _minor(trouble: Standing, facts: Facts) -> bool:
 
 
 def standing(trouble: Standing, now_ms: int) -> str:
-    """``feed BTCUSDT BLIND since …, for 5 min``."""
+    """``feed BTCUSDT BLIND since …, for 5m 0s``."""
     kind, _, name = trouble.subject.partition(":")
     what = name if kind == "service" else f"{kind} {name}".strip()
-    since = f"since {moment(trouble.since_ms)}, for {duration(now_ms - trouble.since_ms)}"
+    since = f"since {moment(trouble.since_ms)}, for {lasting(now_ms - trouble.since_ms)}"
     return f"{what} {trouble.state.upper()} {since}"
 
 
@@ -146,8 +147,8 @@ def _candle_problems(facts: Facts) -> Iterator[Problem]:
     for each in facts.candles:
         if each.age_ms is not None and each.age_ms > each.limit_ms:
             yield Problem(
-                f"the last {each.timeframe} candle closed {duration(each.age_ms)} ago"
-                f" (normal: less than {duration(each.limit_ms)})",
+                f"the last {each.timeframe} candle closed {lasting(each.age_ms)} ago"
+                f" (normal: less than {lasting(each.limit_ms)})",
                 _feed_remedy(facts),
             )
 
@@ -171,7 +172,7 @@ def _reader_problems(facts: Facts) -> Iterator[Problem]:
             here = facts.present(each.service)
             yield Problem(
                 f"{each.service} is {counted(each.behind, each.behind_at_least)} entries behind,"
-                f" for {duration(each.oldest_wait_ms)}",
+                f" for {lasting(each.oldest_wait_ms)}",
                 f"see the log of {each.service}; restarting it is safe"
                 if here
                 else f"{each.service} will catch up once it runs, see above",
@@ -184,14 +185,14 @@ def _channel_problems(facts: Facts) -> Iterator[Problem]:
             why = f"the last failure was: {each.last_failure}" if each.last_failure else ""
             yield Problem(
                 f"{each.name}: {signals(each.pending)} pending, the oldest for"
-                f" {duration(each.oldest_pending_ms)}",
+                f" {lasting(each.oldest_pending_ms)}",
                 why or "see the log of notifier",
             )
         if each.oldest_behind_ms is not None and each.oldest_behind_ms > LONGEST_WAIT_MS:
             here = facts.present("notifier")
             yield Problem(
                 f"{each.name}: {signals(each.behind, each.behind_at_least)} unread, the oldest for"
-                f" {duration(each.oldest_behind_ms)}",
+                f" {lasting(each.oldest_behind_ms)}",
                 "see the log of notifier" if here else "they go out once notifier runs, see above",
             )
 
@@ -232,7 +233,7 @@ def _clock_remarks(facts: Facts) -> Iterator[str]:
         if facts.max_clock_skew_ms is not None and abs(skew_ms) > facts.max_clock_skew_ms:
             where = "ahead of" if skew_ms > 0 else "behind"
             yield (
-                f"the clock of {each.host} is {duration(abs(skew_ms))} {where} the exchange's:"
+                f"the clock of {each.host} is {lasting(abs(skew_ms))} {where} the exchange's:"
                 " set it by NTP (timedatectl set-ntp true)"
             )
 

@@ -3,9 +3,9 @@
 from services.notifier import markup, quiet
 from services.notifier.letter import Letter, Section
 from services.notifier.markup import Message, bold
-from services.notifier.message import age, without_heading
+from services.notifier.message import without_heading
 from shared.event import Event
-from shared.times import utc
+from shared.times import lasting, utc
 
 # Neither is the light of a LONG or SHORT signal.
 _TROUBLE, _OVER = "🟠", "🔵"
@@ -32,7 +32,7 @@ def heading_lines(event: Event, late_ms: float | None) -> tuple[str, ...]:
     if late_ms is None:
         return ()
     since = "this is over by now" if event.over else "more may have happened since"
-    return (f"⏰ LATE {age(late_ms)}: {since}",)
+    return (f"⏰ LATE {lasting(late_ms)}: {since}",)
 
 
 def letter(event: Event, late_ms: float | None = None) -> Letter:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from services.notifier import markup
 from services.notifier.letter import Letter, Section
 from services.notifier.markup import Message, bold
+from shared.times import lasting
 from shared.trade_signal import FACTORS, Side, Signal
 
 _LIGHTS = {Side.LONG: "🟢", Side.SHORT: "🔴"}
@@ -37,7 +38,7 @@ class Periods:
 def heading_lines(signal: Signal, late_ms: float | None = None) -> tuple[str, ...]:
     """What must be read before the signal itself; ``late_ms`` is the age of one that is late."""
     test = (f"🧪 {_TEST}",) if signal.test else ()
-    return test if late_ms is None else (*test, f"⏰ LATE {age(late_ms)}: price may have moved")
+    return test if late_ms is None else (*test, f"⏰ LATE {lasting(late_ms)}: price may have moved")
 
 
 def without_heading(text: str) -> str:
@@ -45,22 +46,10 @@ def without_heading(text: str) -> str:
     return _HEADING.sub("", text)
 
 
-def age(milliseconds: float) -> str:
-    """``45s``, ``4m 10s``, ``2h 05m``, ``3d 04h``; never negative."""
-    minutes, seconds = divmod(max(0, int(milliseconds // 1000)), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days}d {hours:02d}h"
-    if hours:
-        return f"{hours}h {minutes:02d}m"
-    return f"{minutes}m {seconds:02d}s" if minutes else f"{seconds}s"
-
-
 def subject(signal: Signal, late_ms: float | None = None) -> str:
     """The subject of the email."""
     test = f"{_TEST} " if signal.test else ""
-    late = "" if late_ms is None else f"LATE {age(late_ms)} "
+    late = "" if late_ms is None else f"LATE {lasting(late_ms)} "
     base = signal.market.base
     return f"{test}{late}[{base} SCALP] {signal.side} Signal - {signal.timeframe}"
 

@@ -8,6 +8,7 @@ from services.notifier.markup import Message
 from services.notifier.message import Periods
 from services.notifier.sources import Alert
 from shared.event import Event
+from shared.times import lasting
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Wording:
         if isinstance(alert, Event):
             late_ms = self._late_ms(alert, now_ms)
             over = ", OVER" if alert.over else ""
-            late = "" if late_ms is None else f"LATE {message.age(late_ms)}{over} "
+            late = "" if late_ms is None else f"LATE {lasting(late_ms)}{over} "
             return f"{late}{event_message.subject(alert, self.base)}"
         return message.subject(alert, self._late_ms(alert, now_ms))
 

@@ -130,6 +130,18 @@ def test_the_command_gives_the_expected_signals_of_recorded_history(
         assert ids == [row["id"] for row in found]
 
 
+def test_the_time_of_a_short_history_is_true_and_tells_no_rate(tmp_path: Path) -> None:
+    start = 1_762_041_600_000
+    rows = [f"{start + minute * 60_000},100,101,99,100,5" for minute in range(60)]
+    short = tmp_path / "short.csv"
+    short.write_text("\n".join(["open_time_ms,open,high,low,close,volume", *rows, ""]))
+    done = run_command("replay", short, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["seconds"] > 0
+    assert (summary["seconds"] < 2) == (summary["candles_per_second"] is None)
+
+
 def test_a_candle_file_that_is_none_is_explained(tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("open_time_ms,open,high,low,close,volume\n1,2,three,4,5,6\n")

@@ -89,7 +89,7 @@ async def scanner(folder: Path) -> AsyncIterator[Running]:
 
 async def test_services_tell_of_themselves_what_they_meet(tmp_path: Path) -> None:
     async with scanner(tmp_path) as running:
-        await running.says("ingest", "ingest 1: running; the last 1m candle came 0s ago", 0)
+        await running.says("ingest", "ingest 1: running; the last 1m candle came 0.", 0)
         await running.says("indicators", "keeps up with klines:{BTCUSDT}:1m", 0)
         await running.says("detector", "keeps up with indicators:{BTCUSDT}", 0)
         await running.says("notifier", "delivers by email, telegram", 0)

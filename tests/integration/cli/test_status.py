@@ -197,7 +197,7 @@ async def test_a_healthy_scanner_is_told_as_such_with_code_0(
     assert (code, err) == (0, "")
     assert out.startswith("HEALTHY  BTC/USDT  20")
     for words in (
-        "  ingest     running; instance 1, up 0.0 s",
+        "  ingest     running; instance 1, up 0.0s",
         "connected to wss://stream.example.com",
         "frames 1,234",
         "ms p50 / p99: frame to signal 3.25 / 3.25",

@@ -173,7 +173,7 @@ async def test_muting_is_told_and_ends_with_one_digest(
     code, out, err = await command("mute", "90m", config=config)
     assert (code, err) == (0, "")
     assert out.startswith("MUTED until 2")
-    assert "for 1 h 30 min" in out
+    assert "for 1h 30m" in out
     assert 5_300_000 < await redis.pttl(keys.MUTE) <= 5_400_000
     signals = [fresh_signal(number) for number in range(2)]
     await bench.emit(*signals)

@@ -48,9 +48,9 @@ async def test_a_late_mail_says_so(bench: Bench, mailbox: Mailbox) -> None:
     await email.send(late, email.recipients[0])
     await email.close()
     [mail] = mailbox.mails
-    assert mail.subject == "LATE 2h 05m [BTC SCALP] LONG Signal - 5m"
-    assert mail.text.startswith("⏰ LATE 2h 05m: price may have moved")
-    assert "⏰ LATE 2h 05m: price may have moved" in mail.html
+    assert mail.subject == "LATE 2h 5m [BTC SCALP] LONG Signal - 5m"
+    assert mail.text.startswith("⏰ LATE 2h 5m: price may have moved")
+    assert "⏰ LATE 2h 5m: price may have moved" in mail.html
 
 
 async def test_one_connection_serves_many_mails_and_a_lost_one_is_replaced(

@@ -142,11 +142,11 @@ async def test_whatever_an_alert_says_is_no_markup(bench: Bench, bot_api: BotApi
 
 
 async def test_a_late_message_says_so(bench: Bench, bot_api: BotApi) -> None:
-    tg, late = channel(bench, bot_api.url), fresh_signal(received_at_ms=now_ms() - 75_500)
+    tg, late = channel(bench, bot_api.url), fresh_signal(received_at_ms=now_ms() - 7_510_000)
     await tg.send(late, tg.recipients[0])
     await tg.close()
     [message] = bot_api.messages
-    assert message.text.startswith("⏰ LATE 1m 15s: price may have moved\n\n🟢 BTC/USD LONG")
+    assert message.text.startswith("⏰ LATE 2h 5m: price may have moved\n\n🟢 BTC/USD LONG")
 
 
 UNPARSED = 'Bad Request: can\'t parse entities: Unsupported start tag "x" at byte offset 7'

@@ -24,8 +24,8 @@ def example(**changes: Any) -> Signal:
 @pytest.mark.parametrize(
     ("signal", "records", "group", "words"),
     [
-        (example(), [ACCEPTED], READ, "email ✓ 1.2 s"),
-        (example(), [ACCEPTED, b"1762094103012 <b@x>"], READ, "email ✓ 3.0 s"),
+        (example(), [ACCEPTED], READ, "email ✓ 1.2s"),
+        (example(), [ACCEPTED, b"1762094103012 <b@x>"], READ, "email ✓ 3.0s"),
         (example(), [b"edited by hand"], READ, "email ✓"),
         (example(), [None], PENDING, "email pending after 3 attempts"),
         (example(), [ACCEPTED, None], PENDING, "email pending after 3 attempts (1 of 2 have it)"),

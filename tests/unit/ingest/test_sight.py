@@ -101,5 +101,5 @@ def test_the_sentences() -> None:
         "BTC/USDT feed RECOVERED after 2m 30s: 1 candle refilled (1 1m), 0 by REST"
     )
     assert recovered_sentence("BTC/USDT", 0, [Refilled("1m", 0, 0, 0)]) == (
-        "BTC/USDT feed RECOVERED after 0s: 0 candles refilled, 0 by REST"
+        "BTC/USDT feed RECOVERED after 0.0s: 0 candles refilled, 0 by REST"
     )

