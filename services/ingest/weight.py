@@ -31,7 +31,10 @@ class Weight:
     def answered(self, used: str | None, exchange_ms: float | None) -> None:
         """An answer's header says that so much was ``used``."""
         if used is not None and used.isascii() and used.isdecimal() and len(used) < 10:
-            self._used, self._minute = int(used), _minute(exchange_ms)
+            minute, before = _minute(exchange_ms), self._used
+            # Answers may overtake each other; what was used within a minute does not shrink.
+            self._used = max(before, int(used)) if minute == self._minute else int(used)
+            self._minute = minute
 
     @contextmanager
     def asking(self, weight: int) -> Iterator[None]:

@@ -89,7 +89,7 @@ DECODERS = {
     "services/ingest/pages.py": {"msgspec"},
 }
 STANDARD = {
-    "collections", "dataclasses", "datetime", "decimal", "difflib", "enum", "hashlib",
+    "collections", "contextlib", "dataclasses", "datetime", "decimal", "difflib", "enum", "hashlib",
     "html",
     "ipaddress", "itertools", "math", "re", "statistics", "textwrap", "typing", "urllib",
 }  # fmt: skip

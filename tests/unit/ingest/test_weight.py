@@ -42,6 +42,16 @@ def test_what_is_on_its_way_counts() -> None:
     assert weight.pause_s(2, T + 1000) == 0
 
 
+def test_an_answer_that_was_overtaken_takes_nothing_back() -> None:
+    weight = Weight()
+    weight.limited(60)
+    weight.answered("30", T)
+    weight.answered("28", T)
+    assert weight.pause_s(2, T) > 0
+    weight.answered("2", T + 60_000)
+    assert weight.pause_s(2, T + 60_000) == 0
+
+
 @pytest.mark.parametrize("header", [None, "", "many", "-1", "²", "9" * 30])
 def test_a_header_that_says_nothing_changes_nothing(header: str | None) -> None:
     weight = Weight()
