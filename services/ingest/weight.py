@@ -38,10 +38,13 @@ class Weight:
 
     @contextmanager
     def asking(self, weight: int) -> Iterator[None]:
-        """Count a request, too, whose answer has not come yet."""
+        """Count a request, too, whose answer has not come yet, or does not come at all."""
         self._on_the_way += weight
         try:
             yield
+        except BaseException:
+            self._used += weight
+            raise
         finally:
             self._on_the_way -= weight
 

@@ -186,8 +186,8 @@ async def test_who_reaches_the_exchange_only_long_after_its_start_tells_both_onc
 
 async def test_nothing_is_told_of_the_usual(bench: Bench, each_redis: Redis) -> None:
     # A history that two load; reconnects, a late close, a twin that sleeps, one that is restarted.
-    async with Exchange(market(2), start_ms=MARKET_START_MS + DAY_MS, speed=80.0) as exchange:
-        # Three seconds of ours, for a machine that has much else to do.
+    async with Exchange(market(2), start_ms=MARKET_START_MS + DAY_MS, speed=40.0) as exchange:
+        # Six seconds of ours, for a machine that has much else to do.
         one, twin = await running(bench, exchange, 2, blind_after_seconds=240)
         await until_at(each_redis, exchange.start_ms + MINUTE_MS)
         exchange.late_close(30_000, 1)

@@ -42,6 +42,15 @@ def test_what_is_on_its_way_counts() -> None:
     assert weight.pause_s(2, T + 1000) == 0
 
 
+def test_what_gets_no_answer_counts() -> None:
+    weight = Weight()
+    weight.limited(60)
+    weight.answered("28", T)
+    with pytest.raises(TimeoutError), weight.asking(2):
+        raise TimeoutError
+    assert weight.pause_s(1, T + 1000) == 59
+
+
 def test_an_answer_that_was_overtaken_takes_nothing_back() -> None:
     weight = Weight()
     weight.limited(60)
