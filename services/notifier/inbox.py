@@ -152,20 +152,21 @@ class Inbox:
         client, stream = self._access.client, self._source.stream
         return bool(await self._access.patiently(lambda: client.xrange(stream, entry_id, entry_id)))
 
-    async def put_back(self, entry_id: bytes, attempts: int, *, revived: bool = False) -> None:
-        """Leave an entry that is ours for later; its waiting begins now.
+    async def put_back(self, entry_id: bytes, attempts: int, *, revived: bool = False) -> bool:
+        """Leave an entry that is ours for later; its waiting begins now. False: it is gone.
 
         ``attempts`` is how many there were: reading or claiming counted one that may not have been.
         What a person ``revived`` is anybody's again, and at once.
         """
         name, idle_ms = (REVIVED, REVIVED_IDLE_MS) if revived else (self._consumer, 0)
         stream = self._source.stream
-        await self._grouped(
+        left = await self._grouped(
             lambda: self._access.client.xclaim(
                 stream, self._channel, name, 0, [entry_id],
                 idle=idle_ms, retrycount=attempts, justid=True,
             )
         )  # fmt: skip
+        return bool(left) or await self._is_kept(entry_id)
 
     async def acknowledge(self, entry_id: bytes) -> None:
         """The group is done with this entry."""

@@ -109,7 +109,7 @@ async def test_a_handshake_told_to_wait_waits(bench: Bench) -> None:
 
 
 async def test_half_of_the_exchanges_request_weight_is_never_exceeded(bench: Bench) -> None:
-    async with Exchange(market(1), start_ms=START_MS, weight_limit=60) as exchange:
+    async with Exchange(market(1), start_ms=START_MS, speed=1, weight_limit=60) as exchange:
         process = await bench.start(bench.config(exchange))
         await process.until_logged("of 60 in a minute is enough; waiting ")
         assert (await process.terminate())[0] == 0
