@@ -208,9 +208,7 @@ class Courier:
         again = hold.revived if revived is None else revived
         attempts = hold.attempt if tried and not again else hold.attempt - 1
         # When the hold is over it may be another's by now.
-        if hold.lasts(0) and not await self._inbox.put_back(
-            hold.entry_id, attempts, revived=again
-        ):
+        if hold.lasts(0) and not await self._inbox.put_back(hold.entry_id, attempts, revived=again):
             await self._write_offs.trimmed(hold.entry_id)
         return outcome
 
