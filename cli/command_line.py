@@ -4,12 +4,13 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cli import EXIT_FAILURE, EXIT_STOPPED, EXIT_USAGE, CommandError
 from cli.arguments import build_parser, parse
 from cli.commands import Handler
+from shared.leaves import leaves
 
 EXIT_PIPE_CLOSED = 141  # what a shell reports for a program ended by SIGPIPE
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:
         if isinstance(error, SystemExit | GeneratorExit):
             raise
-        if all(isinstance(leaf, BrokenPipeError) for leaf in _leaves(error)):
+        if all(isinstance(leaf, BrokenPipeError) for leaf in leaves(error)):
             return _unread()
         return _report(error, debug=debug)
     return code
@@ -47,8 +48,8 @@ def _unread() -> int:
 
 def _report(error: BaseException, *, debug: bool) -> int:
     """Print what happened, and return the exit code that belongs to it."""
-    leaves = list(_leaves(error))
-    known = [_expected(leaf) for leaf in leaves]
+    causes = list(leaves(error))
+    known = [_expected(leaf) for leaf in causes]
     if all(known) and not debug:
         for message, _ in filter(None, known):
             _say(message)
@@ -56,18 +57,10 @@ def _report(error: BaseException, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
         return EXIT_FAILURE
-    first = leaves[0]
+    first = causes[0]
     summary = f"unexpected {type(first).__name__}: {first}".rstrip(": ")
     _say(f"{summary}\n  {_kept(error)}")
     return EXIT_FAILURE
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _expected(error: BaseException) -> tuple[str, int] | None:

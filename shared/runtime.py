@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from shared.checkup import verdict
 from shared.configuration import ConfigError, load_settings
 from shared.health_address import default_instance
 from shared.health_door import open_door
+from shared.leaves import leaves
 from shared.log import for_journal, set_up
 from shared.progress import begin
 from shared.sd_notify import Supervisor
@@ -146,7 +147,7 @@ async def _until_signalled(main: Coroutine[None, None, None], last_resort: threa
 
 def _judge(error: Exception, stopping: bool) -> int:
     """Log what ended a service, and say with which code it ends."""
-    causes = list(_leaves(error))
+    causes = list(leaves(error))
     wrong = [cause for cause in causes if isinstance(cause, WrongConfiguration)]
     if wrong:
         log.error("%s", wrong[0])
@@ -163,7 +164,7 @@ def _last_words(error: Exception) -> tuple[str, str]:
 
     The words of an error that nobody expected may hold a secret; its type and place do not.
     """
-    causes = list(_leaves(error))
+    causes = list(leaves(error))
     wrong = next((cause for cause in causes if isinstance(cause, WrongConfiguration)), None)
     if wrong is not None:
         return kind_of(__name__, "wrong configuration"), f"ended for good: {wrong}"
@@ -173,14 +174,6 @@ def _last_words(error: Exception) -> tuple[str, str]:
     place = f"{trace.tb_frame.f_globals.get('__name__')}:{trace.tb_lineno}" if trace else "?"
     words = f"ended by an error that nobody expected, {name} at {place}; its log has the traceback"
     return kind_of(place, name), words
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 async def finish(step: Awaitable[T]) -> T:
